@@ -183,13 +183,8 @@ def bench_problems(folder: Path) -> list[BenchProblem]:
 
 def recorded_problems(folder: Path) -> list[BenchProblem]:
     """Return the problems of a finished run that are labeled densely enough and carry a truth."""
-    found = (bench_problem(row) for row in _rows(folder))
-    return [problem for problem in found if problem is not None]
-
-
-def _rows(folder: Path) -> Iterator[LabeledProblem]:
-    for path in Layout(folder).shards("label"):
-        yield from read_shard(path, LabeledProblem)
+    rows = (row for path in Layout(folder).shards("label") for row in read_shard(path, LabeledProblem))
+    return [problem for problem in map(bench_problem, rows) if problem is not None]
 
 
 def bench_labelers(

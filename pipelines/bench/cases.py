@@ -6,18 +6,18 @@ the completions of each prefix; a labeler gets them from the front, without repl
 
 import asyncio
 from collections.abc import Iterable, Iterator, Sequence
-from hashlib import sha256
 from typing import NamedTuple
 
 from stepforge.labelers import Labeler
 from stepforge.labelers.evidence.replay import completions_by_prefix, solved_part
 from stepforge.labelers.oracle import oracle_verdict
 from stepforge.pipelines.reports.label_accuracy import Judged
-from stepforge.pipelines.reports.people import people_verdict
+from stepforge.pipelines.reports.people import in_half, people_verdict
 from stepforge.schemas.labeled import Cost, LabeledProblem, Verdict
 from stepforge.schemas.problem import Problem
 from stepforge.schemas.protocols import Completion, Sampling
-from stepforge.schemas.rollout import Outcome, PolicyIdentity, Rollout, Step, pass_rate
+from stepforge.schemas.rollout import Outcome as RolloutOutcome
+from stepforge.schemas.rollout import PolicyIdentity, Rollout, Step, pass_rate
 from stepforge.schemas.seeds import rng_of
 
 
@@ -60,9 +60,9 @@ class RecordedGrader:
 
     def __init__(self, row: LabeledProblem) -> None:
         rollouts = [*row.evidence, *(s.rollout for s in row.solutions)]
-        self._outcomes: dict[str, Outcome] = {r.answer: r.outcome for r in rollouts if r.answer is not None}
+        self._outcomes: dict[str, RolloutOutcome] = {r.answer: r.outcome for r in rollouts if r.answer is not None}
 
-    async def grade(self, problem: Problem, answers: Sequence[str | None]) -> list[Outcome]:
+    async def grade(self, problem: Problem, answers: Sequence[str | None]) -> list[RolloutOutcome]:
         return ["undetermined" if answer is None else self._outcomes[answer] for answer in answers]
 
 
@@ -123,8 +123,7 @@ def two_parts(problems: Sequence[BenchProblem]) -> list[BenchProblem]:
     """Return the problems; a single family is split in two by a hash of groups, for cross-validation."""
     if len({p.family for p in problems}) != 1:
         return list(problems)
-    halves = [int(sha256(p.row.problem.group.encode()).hexdigest(), 16) % 2 for p in problems]
-    return [p._replace(family=f"{p.family}, half {half + 1}") for p, half in zip(problems, halves, strict=True)]
+    return [p._replace(family=f"{p.family}, half {in_half(p.row.problem.group) + 1}") for p in problems]
 
 
 def base_rate(row: LabeledProblem) -> float | None:
@@ -135,32 +134,32 @@ def base_rate(row: LabeledProblem) -> float | None:
 
 
 def replay(part: Labeler, problems: Sequence[BenchProblem], seed: int) -> Iterator[Outcome]:
+    for problem, policy, row in _labeled(part, problems, seed):
+        wrong = [s for s in row.solutions if s.rollout.outcome == "wrong" and len(s.labels) > 1]
+        asked = sum(any(label is not None and label.trials for label in s.labels[:-1]) for s in wrong)
+        verdicts, cost = [s.verdict for s in row.solutions], sum((entry.cost for entry in row.costs), Cost())
+        yield Outcome(judged(problem, verdicts), cost, policy.reused, asked, len(wrong))
+
+
+def labeled_rows(part: Labeler, problems: Iterable[BenchProblem], seed: int) -> list[LabeledProblem]:
+    """Return a labeler's results on recordings, to fit rates to."""
+    return [row for _, _, row in _labeled(part, problems, seed)]
+
+
+def _labeled(
+    part: Labeler, problems: Iterable[BenchProblem], seed: int
+) -> Iterator[tuple[BenchProblem, RecordedPolicy, LabeledProblem]]:
     with asyncio.Runner() as runner:
         for problem in problems:
-            policy = RecordedPolicy(problem.row, seed)
-            labeled: list[LabeledProblem] = []
+            policy, labeled = RecordedPolicy(problem.row, seed), list[LabeledProblem]()
             runner.run(_label(part, problem.row, policy, seed, labeled))
-            solutions = labeled[0].solutions
-            verdicts = [solution.verdict for solution in solutions]
-            wrong = [s for s in solutions if s.rollout.outcome == "wrong" and len(s.labels) > 1]
-            asked = sum(any(label is not None and label.trials for label in s.labels[:-1]) for s in wrong)
-            cost = sum((entry.cost for entry in labeled[0].costs), Cost())
-            yield Outcome(judged(problem, verdicts), cost, policy.reused, asked, len(wrong))
+            yield problem, policy, labeled[0]
 
 
 async def _label(
     part: Labeler, row: LabeledProblem, policy: RecordedPolicy, seed: int, labeled: list[LabeledProblem]
 ) -> None:  # returns nothing: the runner would write a returned value into an error that it then drops
     labeled.append(await part(solved_part(row), policy, RecordedGrader(row), seed=seed))
-
-
-def labeled_rows(part: Labeler, problems: Iterable[BenchProblem], seed: int) -> list[LabeledProblem]:
-    """Return a labeler's results on recordings, to fit rates to."""
-    labeled: list[LabeledProblem] = []
-    with asyncio.Runner() as runner:
-        for problem in problems:
-            runner.run(_label(part, problem.row, RecordedPolicy(problem.row, seed), seed, labeled))
-    return labeled
 
 
 def judged(problem: BenchProblem, verdicts: Sequence[Verdict]) -> tuple[Judged, ...]:

@@ -15,12 +15,12 @@ from stepforge.pipelines.bench.measure import RATIOS, Array, difference, holm, r
 from stepforge.pipelines.progress.status import open_run
 from stepforge.pipelines.reports.label_accuracy import Judged
 from stepforge.pipelines.reports.people import people_verdict
-from stepforge.pipelines.reports.share import Share, share_of
 from stepforge.pipelines.reports.text import figure, table, with_interval
 from stepforge.pipelines.storage.layout import Layout
 from stepforge.pipelines.storage.shards import read_rows
 from stepforge.pipelines.storage.store import AnyPath
 from stepforge.schemas.errors import BadInput
+from stepforge.schemas.interval import Share, share_of
 from stepforge.schemas.labeled import COMPLETIONS, TOKENS, LabeledProblem, LabeledSolution, Verdict
 from stepforge.schemas.record import Record
 

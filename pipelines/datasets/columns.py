@@ -38,7 +38,6 @@ class ProblemColumns(Record):
     license: str
     """The row's own, else that of the source; ``unknown`` if a problem set gives none."""
     generation_model: str
-    """Who wrote the solutions."""
     pass_rate: float | None
     """Share of right answers among the problem's solutions."""
     parents: tuple[str, ...]

@@ -27,11 +27,7 @@ _COMPRESSED = pa.ipc.IpcWriteOptions(compression="lz4")
 
 
 def write_part(
-    path: AnyPath,
-    problems: Iterable[LabeledProblem],
-    exports: Sequence[Export],
-    test_share: float,
-    about: About,
+    path: AnyPath, problems: Iterable[LabeledProblem], exports: Sequence[Export], test_share: float, about: About
 ) -> None:
     with committed(path) as file, ZipFile(file, "w") as archive:
         streams = {split: [_Stream(archive, export, split, about) for export in exports] for split in SPLITS}

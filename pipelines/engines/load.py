@@ -13,7 +13,6 @@ class EngineLoad(NamedTuple):
     """An engine's own report after its last step."""
 
     running: int
-    """Requests computed together."""
     cache_usage: float
     """Share of the key-value cache in use."""
     preemptions: int

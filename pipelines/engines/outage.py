@@ -22,9 +22,7 @@ class Outage:
         self._since: float | None = None
         self._said = False
         self.answers = 0
-        """How often it answered."""
         self.begun = 0
-        """How often it went down."""
         self._back = asyncio.Event()
 
     @property

@@ -11,8 +11,7 @@ from typing import NamedTuple
 import httpx
 
 from stepforge.pipelines.engines.settings import ServerEngineSettings
-from stepforge.pipelines.engines.tokenization import first_line
-from stepforge.schemas.errors import BadInput
+from stepforge.schemas.errors import BadInput, first_line
 
 CONNECT_SECONDS = 10.0
 LONGEST_WAIT = 30.0

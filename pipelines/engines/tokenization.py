@@ -5,14 +5,12 @@ from functools import lru_cache
 from itertools import accumulate
 from typing import Any, NamedTuple
 
-from pydantic import ValidationError
 from tokenizers.decoders import DecodeStream
 
-from stepforge.schemas.errors import BadInput
+from stepforge.schemas.errors import BadInput, first_line
 from stepforge.schemas.protocols import Message
 
 PIECES = 1 << 18
-"""Tokens whose text is cached."""
 
 
 class Written(NamedTuple):
@@ -199,11 +197,3 @@ def load_tokenizer(source: str, revision: str | None = None) -> ModelTokenizer:
     if getattr(tokenizer, "backend_tokenizer", None) is None:
         raise BadInput(f"engine: {source} has no tokenizer.json, which exact tokens need; convert the tokenizer first")
     return ModelTokenizer(tokenizer)
-
-
-def first_line(error: BaseException) -> str:
-    message = str(error)
-    if isinstance(error, ValidationError):  # whose own first line only counts
-        message = str(error.errors()[0]["msg"]).removeprefix("Value error, ")
-    lines = message.strip().splitlines()
-    return (lines[0] if lines else type(error).__name__)[:400]

@@ -20,8 +20,8 @@ from stepforge.pipelines.engines.model_files import identity_of, locate
 from stepforge.pipelines.engines.sampling_loop import Row, write
 from stepforge.pipelines.engines.settings import TransformersEngineSettings
 from stepforge.pipelines.engines.text_engine import TextEngine
-from stepforge.pipelines.engines.tokenization import ModelTokenizer, first_line, first_stop, load_tokenizer
-from stepforge.schemas.errors import BadInput
+from stepforge.pipelines.engines.tokenization import ModelTokenizer, first_stop, load_tokenizer
+from stepforge.schemas.errors import BadInput, first_line
 from stepforge.schemas.protocols import Completion, EngineDead, EngineIdentity, Prompt, Sampling
 
 UNBOUNDED = 1 << 20

@@ -18,9 +18,9 @@ from stepforge.pipelines.engines.load import EngineLoad
 from stepforge.pipelines.engines.model_files import identity_of, locate
 from stepforge.pipelines.engines.settings import VllmEngineSettings
 from stepforge.pipelines.engines.text_engine import FINISHES, TextEngine
-from stepforge.pipelines.engines.tokenization import ModelTokenizer, first_line, load_tokenizer
+from stepforge.pipelines.engines.tokenization import ModelTokenizer, load_tokenizer
 from stepforge.pipelines.engines.vllm_arguments import check_arguments, thread_variables, vllm_arguments
-from stepforge.schemas.errors import BadInput
+from stepforge.schemas.errors import BadInput, first_line
 from stepforge.schemas.protocols import Completion, EngineDead, EngineIdentity, Prompt, Sampling
 
 INSTALL = "engine: vLLM is not installed: pip install 'stepforge[cpu]' or, with an NVIDIA GPU, 'stepforge[gpu]'"
@@ -30,11 +30,7 @@ class VllmEngine(TextEngine):
     """Implements ``schemas.protocols.Engine`` and reports its load."""
 
     def __init__(
-        self,
-        settings: VllmEngineSettings,
-        started: "_Started",
-        tokenizer: ModelTokenizer,
-        identity: EngineIdentity,
+        self, settings: VllmEngineSettings, started: "_Started", tokenizer: ModelTokenizer, identity: EngineIdentity
     ) -> None:
         super().__init__(identity, tokenizer)
         self._settings = settings

@@ -34,7 +34,6 @@ class PilotFacts(Record):
 
 class Estimate(Record):
     problems: int
-    """Of the run."""
     pooling_problems: int
     """Those labeled with default rates first, from which the run's own rates are pooled."""
     engines: int

@@ -49,6 +49,5 @@ AnyExport = Annotated[
 ]
 
 EXPORTS: tuple[type[AnyExport], ...] = get_args(get_args(AnyExport)[0])
-"""Every export there is."""
 
 __all__ = ["EXPORTS", "AnyExport", "Stepwise"]

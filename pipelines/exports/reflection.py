@@ -105,8 +105,5 @@ class Repairs(Export):
             repair = solution.rollout.repair
             if repair is not None and repair.outcome == "correct":
                 yield RepairRow(
-                    prompt=repair.prompt,
-                    completion=repair.text,
-                    message=repair.message,
-                    **origin(problem, solution),
+                    prompt=repair.prompt, completion=repair.text, message=repair.message, **origin(problem, solution)
                 )

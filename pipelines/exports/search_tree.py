@@ -92,7 +92,6 @@ class RolloutTree:
 
 
 rollout_tree = LastProblem(RolloutTree)
-"""The tree of a problem's rollouts."""
 
 
 class TreeNode(Record):

@@ -25,7 +25,6 @@ VERIFIERS = {"version": "0.4.0"}
 @own_columns_first
 class StepAdvantagesRow(Origin):
     prompt: str
-    """What the policy was given."""
     question: str
     steps: tuple[str, ...]
     learned: tuple[bool, ...]
@@ -137,11 +136,7 @@ def episode(row: StepAdvantagesRow, credit: Sequence[float]) -> Mapping[str, obj
 
     The tokens of the prompt are not stored, so the first node has none. Times are zero: data contains no times.
     """
-    task = {
-        "type": "StepforgeTask",
-        "data": {"id": row.problem_id, "prompt": row.question},
-        "key": row.problem_id,
-    }
+    task = {"type": "StepforgeTask", "data": {"id": row.problem_id, "prompt": row.question}, "key": row.problem_id}
     asked = {"message": {"role": "user", "content": row.question}, "timestamp": 0.0}
     trace = {
         "id": row.solution_id,

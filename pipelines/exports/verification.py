@@ -127,10 +127,7 @@ class Verification(StepLabels, Export):
     def rows(self, problem: LabeledProblem) -> Iterator[Record]:
         for marked, chain, turns in self.chains(problem):
             yield VerificationRow(
-                messages=turns,
-                labels=chain.verdicts,
-                critique_from=chain.source,
-                **origin(problem, marked.solution),
+                messages=turns, labels=chain.verdicts, critique_from=chain.source, **origin(problem, marked.solution)
             )
 
     def chains(self, problem: LabeledProblem) -> Iterator[tuple[Marked, Chain, tuple[Turn, ...]]]:

@@ -26,7 +26,6 @@ class Speed(Record):
 class EngineProgress(Record):
     engines: int = 0
     answering: int = 0
-    """Those that answered when asked."""
     starting: int = 0
     """Those that have never answered: the model is loading."""
     checking: int = 0
@@ -45,7 +44,6 @@ class EngineProgress(Record):
     silent_seconds: int = 0
     """How long requests have been in flight without any answer; 0 if one came recently."""
     running: int = 0
-    """Requests in flight."""
     waiting: int | None = None
     """Requests that wait for room in the engines."""
     capacity: int | None = None
@@ -70,7 +68,6 @@ class Snapshot(Record):
     ended: bool = False
     """Whether the session ended; false after a driver was killed."""
     shards: int
-    """Shards of the run."""
     stages: dict[ShardStage, StageTotal]
     """Over all sessions of the run, except for their time."""
     engine: EngineProgress = EngineProgress()

@@ -9,8 +9,8 @@ from html import escape
 from math import floor, log10
 from typing import NamedTuple
 
-from stepforge.pipelines.reports.share import Share
 from stepforge.pipelines.terminal.output import visible
+from stepforge.schemas.interval import Share
 
 WIDTH, LEFT, RIGHT, TOP, ROW = 720, 210, 90, 48, 24
 BAR, OTHER, WHISKER, TEXT, GRID = "#4269d0", "#e0793b", "#222222", "#222222", "#d5d5d5"

@@ -6,7 +6,7 @@ from importlib.util import find_spec
 
 from stepforge.filters.minhash import Signatures
 from stepforge.pipelines.reports.records import DiversityFigures
-from stepforge.pipelines.reports.share import share_of
+from stepforge.schemas.interval import share_of
 from stepforge.schemas.labeled import LabeledProblem
 
 LOOKED_AT = 20_000

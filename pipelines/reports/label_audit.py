@@ -10,7 +10,7 @@ from collections.abc import Iterable, Sequence
 from stepforge.labelers.oracle import judge
 from stepforge.pipelines.exports.last_problem import forks_of
 from stepforge.pipelines.reports.records import AuditFigures, PairFigures
-from stepforge.pipelines.reports.share import share_of
+from stepforge.schemas.interval import share_of
 from stepforge.schemas.labeled import LabeledProblem, Verdict
 
 

@@ -21,7 +21,7 @@ from stepforge.pipelines.reports.shape_records import (
     Position,
     ValueBin,
 )
-from stepforge.pipelines.reports.share import Share, share_of
+from stepforge.schemas.interval import Share, share_of
 from stepforge.schemas.labeled import LabeledProblem, LabeledSolution, Verdict
 
 BINS = 10

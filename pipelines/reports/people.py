@@ -13,7 +13,7 @@ from math import floor
 
 from stepforge.pipelines.reports.label_accuracy import Judged, counted, judge_problem, label_figures, step_auc
 from stepforge.pipelines.reports.records import AgainstFigures, ErrorSetFigures
-from stepforge.pipelines.reports.share import share_of
+from stepforge.schemas.interval import share_of
 from stepforge.schemas.labeled import LabeledProblem, StepClass, Verdict
 from stepforge.schemas.rollout import Rollout
 

@@ -4,11 +4,11 @@ from pydantic import Field
 
 from stepforge.pipelines.reports.examples import ChosenSolution, LossExample
 from stepforge.pipelines.reports.shape_records import LabelShape
-from stepforge.pipelines.reports.share import Share
 from stepforge.pipelines.run_folder.ledger import Price, StageTotal
 from stepforge.pipelines.run_folder.sessions import SessionFigures
 from stepforge.pipelines.run_folder.watched import WatchedFigures
 from stepforge.pipelines.storage.layout import ShardStage
+from stepforge.schemas.interval import Share
 from stepforge.schemas.labeled import Cost
 from stepforge.schemas.record import Record
 from stepforge.schemas.rollout import PolicyIdentity
@@ -42,7 +42,6 @@ class ReviewedFigures(Record):
     """What people's findings did to the labels, in a run relabeled by them."""
 
     solutions: int
-    """Solutions that people reviewed."""
     changed: int
     """Those whose label changed, including withdrawn ones."""
     withdrawn: int
@@ -145,7 +144,6 @@ class DiversityFigures(Record):
     groups: int = 0
     """Templates, or source groups."""
     largest_group: float = 0.0
-    """Share of the problems in the largest one."""
     operations: dict[str, float] = Field(default_factory=dict)
     """Share of the problems in whose question, right solutions or reference an operation appears."""
     near_copies: float | None = None
@@ -184,9 +182,7 @@ class Report(Record):
     shape: LabelShape
     """Values, first-error positions, label balance, calibration, and agreement of the labelers."""
     chosen: tuple[ChosenSolution, ...]
-    """Solutions worth a look."""
     losses: tuple[LossExample, ...]
-    """Examples of problems that were lost, by stage and reason."""
     stages: dict[str, StageTotal]
     failures: dict[ShardStage, dict[str, int]]
     """The most common messages of failed rows, and how many rows each covers."""

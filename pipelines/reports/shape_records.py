@@ -1,6 +1,6 @@
 """Figures of the labels themselves; ``label_shape`` says what they mean."""
 
-from stepforge.pipelines.reports.share import Share
+from stepforge.schemas.interval import Share
 from stepforge.schemas.record import Record
 
 

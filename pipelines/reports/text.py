@@ -5,12 +5,11 @@ from collections.abc import Mapping, Sequence
 
 from stepforge.generators.uncut import uncut_warning
 from stepforge.pipelines.reports.records import AgainstFigures, AuditFigures, ErrorSetFigures, LabelFigures, Report
-from stepforge.pipelines.reports.share import Share
 from stepforge.pipelines.run_folder.ledger import Price
 from stepforge.pipelines.storage.store import AnyPath
+from stepforge.schemas.interval import Share
 
 NAMED = 3
-"""Reasons that are named."""
 LABEL_FIGURES = (
     ("first_error_accuracy", "first error, exact (wrong answers)"),
     ("correct_solution_accuracy", "right solutions left clean"),

@@ -6,8 +6,8 @@ from collections.abc import Iterable, Sequence
 from itertools import combinations
 
 from stepforge.labelers.people_rule import MISTAKES, OF, Reliability, standing
-from stepforge.pipelines.reports.share import Share, share_of
 from stepforge.pipelines.review.queue import ReviewQueue
+from stepforge.schemas.interval import Share, share_of
 from stepforge.schemas.record import Record
 from stepforge.schemas.review import StepFinding
 

@@ -15,7 +15,6 @@ from stepforge.pipelines.datasets.writer import export_all
 from stepforge.pipelines.progress.watch import Progress
 from stepforge.pipelines.reports.records import Report
 from stepforge.pipelines.reports.report import write_report
-from stepforge.pipelines.run.acceptance import check_failures, check_watched
 from stepforge.pipelines.run.cluster import loads_from_hub, start_ray, stop_ray
 from stepforge.pipelines.run.duplicates import duplicate_questions, near_duplicates
 from stepforge.pipelines.run.export_work import export_on
@@ -24,7 +23,13 @@ from stepforge.pipelines.run.shard_work import ShardDone
 from stepforge.pipelines.run.stage_table import ENGINE_STAGES, needs_engine
 from stepforge.pipelines.run.stopping import Stopping
 from stepforge.pipelines.run_folder.failures import take_back
-from stepforge.pipelines.run_folder.ledger import ShardReport, build_ledger, write_ledger
+from stepforge.pipelines.run_folder.ledger import (
+    ShardReport,
+    build_ledger,
+    check_failures,
+    check_watched,
+    write_ledger,
+)
 from stepforge.pipelines.run_folder.lock import only_driver
 from stepforge.pipelines.run_folder.plan import ShardPlan, plan_shards
 from stepforge.pipelines.run_folder.pooled_rates import pilot_shards, rates_of_run, settle_shard

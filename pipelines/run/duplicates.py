@@ -15,10 +15,9 @@ from stepforge.filters import NearDuplicates, question_key
 from stepforge.filters.minhash import Signatures
 from stepforge.filters.shingles import question_shingles
 from stepforge.pipelines.engines.model_files import locate
-from stepforge.pipelines.engines.tokenization import first_line
 from stepforge.pipelines.storage.shards import read_columns, row_count
 from stepforge.pipelines.storage.store import AnyPath
-from stepforge.schemas.errors import BadInput
+from stepforge.schemas.errors import BadInput, first_line
 
 TOGETHER = 2_000
 """Questions taken in at a time; a shard holds a few dozen."""

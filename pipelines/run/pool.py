@@ -43,7 +43,6 @@ class Worker:
         self._deaths = 0
         """In a row, without a finished call between them."""
         self.failure: Exception | None = None
-        """Why this worker will not come back."""
         self.actor = start()
         self._began = time.monotonic()
         self._starting: asyncio.Task[None] | None = None

@@ -3,7 +3,6 @@ those that a filter dropped."""
 
 import re
 from collections import Counter
-from collections.abc import Mapping
 from typing import Literal
 
 from stepforge.pipelines.storage.layout import SHARD_STAGES, Layout, ShardStage, shard_index
@@ -17,7 +16,6 @@ TRIED_AGAIN = frozenset(
 )
 """Error classes that are not the row's fault."""
 NAMED = 3
-"""Number of reasons listed per stage."""
 How = Literal["failed", "rejected"]
 _PLACES: tuple[tuple[How, str, tuple[str, str]], ...] = (
     ("rejected", "rejected", ("filter", "reason")),
@@ -41,10 +39,6 @@ def _messages(layout: Layout, stage: ShardStage) -> dict[str, int]:
             counts[key] += 1
             examples.setdefault(key, message)
     return {examples[key]: count for key, count in counts.most_common(NAMED)}
-
-
-def may_be_tried(failures: Mapping[str, int]) -> bool:
-    return any(error in TRIED_AGAIN for error in failures)
 
 
 def take_back(layout: Layout, committed: dict[ShardStage, set[int]]) -> int:

@@ -10,10 +10,10 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from pydantic import Field, ValidationError
 
-from stepforge.pipelines.run_folder.failures import commonest_failures
+from stepforge.pipelines.run_folder.failures import TRIED_AGAIN, commonest_failures
 from stepforge.pipelines.run_folder.plan import ShardPlan, read_plan
 from stepforge.pipelines.run_folder.sessions import SessionFigures, StageTime
-from stepforge.pipelines.run_folder.watched import Watched, WatchedFigures, watched_figures
+from stepforge.pipelines.run_folder.watched import Watched, WatchedFigures, reason_to_stop, watched_figures
 from stepforge.pipelines.settings.digest import content_digest, stage_digest
 from stepforge.pipelines.settings.run_file import RunFile
 from stepforge.pipelines.settings.run_settings import folder_settings
@@ -229,3 +229,25 @@ def price(stages: Mapping[ShardStage, StageTotal], count: int) -> Price | None:
     spent = {name: sum(getattr(total.cost, name) for total in stages.values()) for name in Cost.model_fields}
     spent["engine_seconds"] = sum(total.engine_seconds for total in stages.values())
     return Price(count=count, **{name: round(value / count, 6) for name, value in spent.items()})
+
+
+def check_watched(run: RunFile, ledger: Ledger) -> None:
+    """Raise ``RunFailed`` if the watched figures show that the labels would be worthless."""
+    reason = reason_to_stop(ledger.watched.counts, run.watch, temperature=run.policy.temperature, ended=True)
+    if reason is not None:
+        raise RunFailed(f"nothing was exported, finished work is kept: {reason}")
+
+
+def check_failures(run: RunFile, ledger: Ledger) -> None:
+    """Raise ``RunFailed`` if more rows of a stage failed than ``max_failure_share`` allows."""
+    for stage, total in ledger.stages.items():
+        failed, rows = sum(total.failures.values()), total.rows_in
+        if rows and failed / rows > run.max_failure_share:
+            (message, count), *_ = ledger.failures.get(stage, {}).items() or [("no reason kept", failed)]
+            tried = TRIED_AGAIN & total.failures.keys()
+            again = "fix the cause and run the same command to retry them, or " if tried else ""
+            raise RunFailed(
+                f"{stage}: {failed} of {rows} rows could not be finished ({total.failures}), more than "
+                f"max_failure_share = {run.max_failure_share:g}; most often ({count}): {message}. To continue, {again}"
+                f"raise max_failure_share; see failures/{stage}/"
+            )

@@ -131,7 +131,7 @@ def stage_columns(layout: Layout, stage: ShardStage, shard: int, domains: Names,
     if stage == "label":
         _count_labeled(table, columns, labelers)
     elif stage == "solve":
-        rollouts = _list(table, "rollouts")
+        rollouts = _field(table, "rollouts")
         _count_outcomes(rollouts, rollouts.values.field("outcome"), columns)
     return columns
 
@@ -142,10 +142,6 @@ def _field(table: Any, path: str) -> Any:
     for part in rest:
         array = array.field(part)
     return array
-
-
-def _list(table: Any, name: str) -> Any:
-    return table[name].combine_chunks()
 
 
 def _parents(lists: Any) -> Ints:
@@ -163,7 +159,7 @@ def _count_outcomes(lists: Any, outcomes: Any, columns: Columns) -> Ints:
 
 
 def _count_labeled(table: Any, columns: Columns, labelers: Names) -> None:
-    solutions = _list(table, "solutions")
+    solutions = _field(table, "solutions")
     rows = _count_outcomes(solutions, solutions.values.field("rollout").field("outcome"), columns)
     verdicts, others = solutions.values.field("verdict"), solutions.values.field("others")
     own, of_others = np.arange(len(rows)), _parents(others)

@@ -24,7 +24,6 @@ class TimelineFigures(Record):
 
 class StageTime(Record):
     shards: int
-    """Shards committed."""
     seconds: float
     """Their wall clock together; shards overlap."""
     engine_seconds: float

@@ -5,9 +5,10 @@ from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Protocol
 
 from stepforge.pipelines.engines.model_files import digest
-from stepforge.pipelines.engines.tokenization import first_line, load_tokenizer
+from stepforge.pipelines.engines.tokenization import load_tokenizer
 from stepforge.pipelines.scorers.shapes import Reading, Shape
 from stepforge.schemas.control_tokens import SpecialToken, check_plain
+from stepforge.schemas.errors import first_line
 from stepforge.schemas.protocols import EngineDead, EngineIdentity, StepScores
 
 if TYPE_CHECKING:

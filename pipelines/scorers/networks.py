@@ -6,9 +6,8 @@ from typing import Any
 import torch
 from safetensors import safe_open
 
-from stepforge.pipelines.engines.tokenization import first_line
 from stepforge.pipelines.scorers.shapes import Shape, TokenClassification
-from stepforge.schemas.errors import BadInput
+from stepforge.schemas.errors import BadInput, first_line
 
 HEADS = {"classes": "score", "value": "v_head.summary"}
 """Weight names of separate heads: Qwen's two layers, TRL's value head."""

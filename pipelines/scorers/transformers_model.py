@@ -7,12 +7,11 @@ import torch
 import transformers
 
 from stepforge.pipelines.engines.model_files import locate
-from stepforge.pipelines.engines.tokenization import first_line
 from stepforge.pipelines.engines.transformers_engine import UNBOUNDED, device_of
 from stepforge.pipelines.scorers.model_scorer import ModelScorer
 from stepforge.pipelines.scorers.networks import load_network
 from stepforge.pipelines.scorers.shapes import Reading, Shape
-from stepforge.schemas.errors import BadInput
+from stepforge.schemas.errors import BadInput, first_line
 
 
 def load(settings: Shape) -> ModelScorer:

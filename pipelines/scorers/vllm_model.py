@@ -4,9 +4,8 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from stepforge.pipelines.engines.model_files import locate
-from stepforge.pipelines.engines.tokenization import first_line
 from stepforge.pipelines.scorers.model_scorer import ModelScorer
-from stepforge.schemas.errors import BadInput
+from stepforge.schemas.errors import BadInput, first_line
 from stepforge.schemas.protocols import EngineDead
 
 if TYPE_CHECKING:

@@ -39,7 +39,6 @@ VALUES_PER_ROW, REPEATED_PER_BYTE = 2_000_000, 2_000
 row, above a confident policy's 64 equal solutions of 4,000 tokens, but at most what repeated values can reach in files
 of this size."""
 UNREADABLE = (OSError, ValueError, KeyError, TypeError, RecursionError, pa.ArrowException, ValidationError)
-"""Exceptions from reading a damaged file."""
 
 
 class ShardMetadata(TypedDict, total=False):

@@ -39,7 +39,6 @@ STEPS_SHOWN = 20
 FIGURE_FILES = ("first_errors.svg", "values.svg", "label_noise.svg")
 CARD = "README.md"
 CARD_BYTES = 8 << 20
-"""Size of the largest card that is read."""
 
 
 def write_card(layout: Layout, run: RunFile, report: Report, contents: Contents) -> None:

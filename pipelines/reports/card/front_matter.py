@@ -17,16 +17,8 @@ if TYPE_CHECKING:
 LICENSE = re.compile(r"[a-z0-9][a-z0-9.+-]{0,40}")
 """What the Hub's license identifiers look like; anything else is named in the card's text only."""
 TAGS = (
-    "synthetic",
-    "process-reward-model",
-    "prm",
-    "process-supervision",
-    "reward-model",
-    "verifier",
-    "reasoning",
-    "chain-of-thought",
-    "stepforge",
-)
+    "synthetic process-reward-model prm process-supervision reward-model verifier reasoning chain-of-thought stepforge"
+).split()
 """Of every card; the exports add their own."""
 TAGS_OF = {"rl_prompts": "rlvr", "preference": "dpo", "step_preference": "dpo", "kto": "kto", "step_advantages": "rl"}
 SIZES = ((1_000, "n<1K"), (10_000, "1K<n<10K"), (100_000, "10K<n<100K"), (1_000_000, "100K<n<1M"), (10**7, "1M<n<10M"))

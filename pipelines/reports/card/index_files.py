@@ -161,7 +161,7 @@ def dataset_info(run: RunFile, layout: Layout) -> Mapping[str, object]:
     """
     entries = {}
     for export in exports_with_rows(run, layout):
-        described = _described(export)
+        described = _llama_factory(export)
         files = sorted(path.name for path in (layout.datasets / export.name).glob("train-*.parquet"))
         for number, file in enumerate(files if described else ()):
             name = export.name if len(files) == 1 else f"{export.name}_{number}"
@@ -169,7 +169,7 @@ def dataset_info(run: RunFile, layout: Layout) -> Mapping[str, object]:
     return entries
 
 
-def _described(export: AnyExport) -> Mapping[str, object]:
+def _llama_factory(export: AnyExport) -> Mapping[str, object]:
     if export.kind in ("verification", "rlhflow"):
         return {"columns": {"messages": "messages" if export.kind == "verification" else "conversations"}}
     if not isinstance(export, Chat) or not export.chat:
