@@ -28,17 +28,13 @@ def _wrong(j: Judged) -> bool:
     return j.erroneous and not j.answer_correct
 
 
-def _lucky(j: Judged) -> bool:
-    return j.erroneous and j.answer_correct
-
-
 RATIOS: dict[str, Callable[[Judged], tuple[float, float]]] = {
     "first_error_accuracy": _flags(lambda j: j.exact, _wrong),
     "correct_solution_accuracy": _flags(lambda j: j.exact, lambda j: not j.erroneous),
     "first_error_accuracy_all_erroneous": _flags(lambda j: j.exact, lambda j: j.erroneous),
     "first_error_accuracy_of_decided": _flags(lambda j: j.exact, lambda j: _wrong(j) and not j.verdict.abstained),
     "abstained": _flags(lambda j: j.verdict.abstained, _wrong),
-    "right_answer_wrong_step_recall": _flags(lambda j: j.flagged, _lucky),
+    "right_answer_wrong_step_recall": _flags(lambda j: j.flagged, lambda j: j.erroneous and j.answer_correct),
     "right_answer_wrong_step_precision": _flags(lambda j: j.erroneous, lambda j: j.flagged),
 }
 """Shares by name: (hit, counts) of one solution."""

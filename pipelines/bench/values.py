@@ -14,7 +14,7 @@ from stepforge.labelers import ChangePoint
 from stepforge.labelers.change_point.rates import Array
 from stepforge.labelers.change_point.values import foretold, value_and_interval, weights_of
 from stepforge.labelers.evidence.replay import completions_by_prefix, stored_evidence
-from stepforge.labelers.evidence.store import Evidence, solution_trajectory
+from stepforge.labelers.evidence.store import solution_trajectory
 from stepforge.pipelines.reports.label_accuracy import Judged
 from stepforge.schemas.interval import wilson
 from stepforge.schemas.labeled import LabeledProblem
@@ -48,7 +48,8 @@ def estimates(row: LabeledProblem, count: int, truth: int, part: ChangePoint) ->
     """Return the estimates of every prefix of a problem from its first ``count`` completions each."""
     recorded = completions_by_prefix(row)
     known = {prefix: rollouts[:count] for prefix, rollouts in recorded.items() if prefix}
-    evidence = _evidence(row, known)
+    kept = {rollout.id for rollouts in known.values() for rollout in rollouts}
+    evidence = stored_evidence(row.model_copy(update={"evidence": tuple(r for r in row.evidence if r.id in kept)}))
     found, seen_prefixes = [], set()
     for solution in row.solutions:
         path = solution_trajectory(solution.rollout)
@@ -115,11 +116,6 @@ def _calibration_error(guesses: Sequence[float], truths: Sequence[float]) -> flo
     bins = [pairs[i : i + size] for i in range(0, len(pairs), size)]
     gaps = [abs(_mean([g for g, _ in b]) - _mean([t for _, t in b])) * len(b) for b in bins]
     return sum(gaps) / len(pairs)
-
-
-def _evidence(row: LabeledProblem, known: dict[str, list[Rollout]]) -> Evidence:
-    kept = {rollout.id for rollouts in known.values() for rollout in rollouts}
-    return stored_evidence(row.model_copy(update={"evidence": tuple(r for r in row.evidence if r.id in kept)}))
 
 
 def _share(rollouts: Sequence[Rollout]) -> tuple[int, int] | None:

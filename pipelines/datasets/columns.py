@@ -26,12 +26,6 @@ OWN_LICENSE = "apache-2.0"
 KEPT = pa.field("kept", pa.string())
 
 
-def carries_columns(run: RunFile) -> bool:
-    """Whether a problem set of the run names columns to ``keep``, or a filter adds one."""
-    added = any(isinstance(part, WrongReference) and part.then != "drop" for part in run.vet)
-    return added or any(part.keep or part.row_license for part in problem_sets(run))
-
-
 class ProblemColumns(Record):
     problem_source: str
     """The family or the problem set."""
@@ -48,13 +42,15 @@ class About(NamedTuple):
     licenses: Mapping[str, str]
     """By problem source."""
     carries: bool
-    """Whether a problem set names columns to ``keep``."""
+    """Whether a problem set names columns to ``keep``, or a filter adds one."""
 
     @classmethod
     def of(cls, run: RunFile) -> "About":
         found = [source_of(part) for part in run.generate]
         free = {f"{source.name}_free": source.license for source in found}
-        return cls(free | {source.name: source.license for source in found}, carries_columns(run))
+        added = any(isinstance(part, WrongReference) and part.then != "drop" for part in run.vet)
+        carries = added or any(part.keep or part.row_license for part in problem_sets(run))
+        return cls(free | {source.name: source.license for source in found}, carries)
 
     def columns(self, problem: LabeledProblem) -> dict[str, object]:
         own = next((column.value for column in problem.problem.kept if column.name == LICENSE), None)

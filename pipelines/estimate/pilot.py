@@ -170,10 +170,12 @@ async def measure(run: RunFile, sample: Sample, workers: Sequence[Worker]) -> Pi
     solving = await _spread("solve", workers, sample.items)
     held_out = await asyncio.to_thread(held_out_hits, run.vet, [row.problem for row in solving.solved])
     vetted = vet(solving.solved, run.vet, Corpus(duplicate_of=sample.duplicate_of, held_out=held_out)).kept
-    under_defaults, rates = Phase.of([]), None
+    under_defaults: Phase = Phase.of([])
+    rates: Record | None = None
     if (pooled := pooled_labeler(run.label)) is not None and vetted:
         under_defaults = await _spread("label", workers, vetted, [pooled])
-        rates = await asyncio.to_thread(_fitted, pooled.fitted_rates, under_defaults.labeled)
+        ordered = sorted(under_defaults.labeled, key=lambda row: row.problem.id)  # whichever engine they came from
+        rates = await asyncio.to_thread(pooled.fitted_rates, ordered) if ordered else None
     labeling = await _spread("label", workers, vetted, [with_rates(part, rates) for part in run.label])
     whole = Phase.of([solving, under_defaults, labeling])
     return Pilot(
@@ -187,12 +189,6 @@ async def measure(run: RunFile, sample: Sample, workers: Sequence[Worker]) -> Pi
         loop_seconds=whole.loop,
         failures=solving.failures + labeling.failures,
     )
-
-
-def _fitted(fit: Callable[[Sequence[LabeledProblem]], Record], rows: Iterable[LabeledProblem]) -> Record | None:
-    """Return the rates expected for the run; rows in one order, whichever engine they came from."""
-    ordered = sorted(rows, key=lambda row: row.problem.id)
-    return fit(ordered) if ordered else None
 
 
 def _problems(

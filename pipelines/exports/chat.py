@@ -77,15 +77,12 @@ def said(steps: Sequence[Step], reasoning: Reasoning, *, calls: bool = False) ->
         text = "".join(step.text for step in written)
         called = pending_call(text) if calls and following == "tool" else None
         if called is not None:
-            yield {**turn("assistant", text.rpartition(OPEN)[0], reasoning), "tool_calls": [_call(called)]}
+            call = {"type": "function", "function": {"name": CALCULATOR, "arguments": {"expression": called}}}
+            yield {**turn("assistant", text.rpartition(OPEN)[0], reasoning), "tool_calls": [call]}
         elif author == "tool":
             yield turn("tool", text.removeprefix(" = ").removesuffix("\n") if calls else text, reasoning)
         else:
             yield turn("assistant", text, reasoning)
-
-
-def _call(expression: str) -> Mapping[str, object]:
-    return {"type": "function", "function": {"name": CALCULATOR, "arguments": {"expression": expression}}}
 
 
 Layout = Literal["trl", "llama_factory", "ms_swift", "nemo_rl"]

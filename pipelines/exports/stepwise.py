@@ -65,7 +65,10 @@ def _row(problem: LabeledProblem, marked: Marked) -> StepwiseRow:
         prompt=problem.problem.question,
         completions=marked.steps,
         labels=marked.labels,
-        colors="".join(map(_square, solution.right_so_far[: len(marked.steps)])),
+        colors="".join(
+            UNKNOWN if right is None else SQUARES[min(3, int(4 * right))]
+            for right in solution.right_so_far[: len(marked.steps)]
+        ),
         values=tuple(None if m is None else m.value for m in marked.measured),
         successes=tuple(None if label is None else label.successes for label in labels),
         trials=tuple(None if label is None else label.trials for label in labels),
@@ -79,7 +82,3 @@ def _row(problem: LabeledProblem, marked: Marked) -> StepwiseRow:
         else solution.rollout.outcome == "correct",
         **origin(problem, solution),
     )
-
-
-def _square(right: float | None) -> str:
-    return UNKNOWN if right is None else SQUARES[min(3, int(4 * right))]

@@ -96,13 +96,12 @@ class KTO(Chat, Evened):
 
     def rows(self, problem: LabeledProblem) -> Iterator[Record]:
         for label, solutions in ((True, right_solutions(problem)), (False, wrong_solutions(problem))):
-            found = {self._row(problem, solution, label): solution for solution in solutions}
+            found = {
+                KTORow(prompt=asked(problem), completion=s.rollout.text, label=label, **origin(problem, s)): s
+                for s in solutions
+            }
             for row in first_by_hash(list(found), self.max_per_problem):
                 yield from self.laid_out(row, problem, found[row].rollout.steps)
-
-    def _row(self, problem: LabeledProblem, solution: LabeledSolution, label: bool) -> KTORow:
-        text = solution.rollout.text
-        return KTORow(prompt=asked(problem), completion=text, label=label, **origin(problem, solution))
 
 
 class RejectionSampling(Chat):

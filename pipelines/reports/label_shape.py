@@ -83,13 +83,14 @@ class ShapeTally:
                 self._held_out[_tenth(known.value)].add(known.value, hit=rollout.outcome == "correct")
 
     def figures(self) -> LabelShape:
+        last = max((*self._labeled, *self._true), default=0)
         return LabelShape(
             steps=dict(self._steps),
             solutions=dict(self._solutions),
             values=tuple(
                 ValueBin(low=i / BINS, steps=b.count, mean_width=b.mean) for i, b in sorted(self._values.items())
             ),
-            positions=self._positions(),
+            positions=tuple(Position(step=i, labeled=self._labeled[i], true=self._true[i]) for i in range(1, last + 1)),
             calibration=tuple(_calibration(*key, bins) for key, bins in self._sure.items()),
             agreement=tuple(_agreement(pair, counts) for pair, counts in self._pairs.items()),
             held_out=tuple(
@@ -133,10 +134,6 @@ class ShapeTally:
                 posterior = verdict.posterior[-1 if verdict.first_error is None else verdict.first_error]
                 bins = self._sure[verdict.labeler, name]
                 bins[_tenth(posterior)].add(posterior, hit=verdict.first_error == truth.first_error)
-
-    def _positions(self) -> tuple[Position, ...]:
-        last = max((*self._labeled, *self._true), default=0)
-        return tuple(Position(step=i, labeled=self._labeled[i], true=self._true[i]) for i in range(1, last + 1))
 
 
 def _tenth(value: float) -> int:

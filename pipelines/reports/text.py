@@ -28,15 +28,10 @@ LABEL_FIGURES = (
 
 
 def report_text(report: Report, folder: AnyPath) -> str:
-    blocks = [
-        _stages(report),
-        _policy(report),
-        _labelers(report),
-        _strata(report),
-        reviewed_text(report),
-        _people(report),
-        _audit(report),
-    ]
+    judged = any(figures.first_error_places for figures in report.labelers.values())
+    labels = _against("labels against the oracle" if judged else "labels", report.labelers)
+    audit = table([AUDIT_HEAD, *audit_rows(report.audit)]) if report.audit else ""
+    blocks = [_stages(report), _policy(report), labels, _strata(report), reviewed_text(report), _people(report), audit]
     blocks += [_pairs(report), _exports(report), lost_text(report), _cost(report), _uncut(report)]
     nothing = "" if report.solutions.labeled else "no solution is labeled yet"
     return "\n\n".join(block for block in (*blocks, nothing, places_text(report, folder)) if block)
@@ -69,11 +64,6 @@ def _policy(report: Report) -> str:
         if entry.pass_rate is not None
     ]
     return table([("vetted problems", "solutions", "pass rate"), *rows]) if rows else ""
-
-
-def _labelers(report: Report) -> str:
-    judged = any(figures.first_error_places for figures in report.labelers.values())
-    return _against("labels against the oracle" if judged else "labels", report.labelers)
 
 
 def _against(head: str, found: Mapping[str, AgainstFigures]) -> str:
@@ -124,10 +114,6 @@ def _of(cell: LabelFigures | None) -> str:
     if cell is None or cell.first_error_accuracy is None:
         return "-"
     return f"{cell.first_error_accuracy:.2f} of {cell.wrong_solutions}"
-
-
-def _audit(report: Report) -> str:
-    return table([AUDIT_HEAD, *audit_rows(report.audit)]) if report.audit else ""
 
 
 def _pairs(report: Report) -> str:

@@ -198,7 +198,8 @@ class _Flow:
 
     async def _stage(self, stage: ShardStage, shard: ShardPlan) -> None:
         pool = self.engines if self.engines and needs_engine(self.run_file, stage, shard) else self.cpu
-        rates = await self._rates_for(shard) if stage == "label" else None
+        waits = stage == "label" and shard not in self.pilot
+        rates = await self.rates if waits and self.rates is not None else None
         if await asyncio.to_thread(self._stands, stage, shard.index):
             return
         await asyncio.to_thread(self._begin, stage, shard.index)
@@ -240,9 +241,6 @@ class _Flow:
             return True
         source = shard_metadata(self.layout.source(stage, index))["digest"]
         return bool(shard_metadata(path, self.digest).get("source") == source)
-
-    async def _rates_for(self, shard: ShardPlan) -> Record | None:
-        return None if self.rates is None or shard in self.pilot else await self.rates
 
     async def _pool_rates(self) -> None:
         """Pool the rates as soon as every shard of the pilot is labeled."""

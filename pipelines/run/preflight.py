@@ -58,9 +58,8 @@ def preflight(run: RunFile) -> None:
     check_metrics(run.workers)
     _check_domains(run)
     for name, asked in by_model(run).items():
-        _check_temperature(asked)
+        _check_policy(asked)
         with naming_engine(table_of(name)):
-            _check_api(asked)
             _check_engine(asked.engine)
     if run.judge is not None:
         with naming_engine("judge"):
@@ -200,14 +199,11 @@ def _check_domains(run: RunFile) -> None:
         raise BadInput('policy.tool: the problems of tools call a calculator; set tool = "calculator"')
 
 
-def _check_temperature(run: RunFile) -> None:
+def _check_policy(run: RunFile) -> None:
     if run.policy.temperature == 0 and completing(run):
         raise BadInput(
             f"policy.temperature: 0 always gives the same completion, and {', '.join(completing(run))} counts how "
             "many are right: set it above 0 (1 samples from the model unchanged), or use the judge labeler"
         )
-
-
-def _check_api(run: RunFile) -> None:
     if isinstance(run.engine, ServerEngineSettings) and run.engine.api == "chat" and not run.policy.chat:
         raise BadInput('policy.chat: engine.api = "chat" sends conversations; set chat = true under [policy]')

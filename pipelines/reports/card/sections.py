@@ -55,7 +55,7 @@ def _template() -> Template:
         keep_trailing_newline=True,
     )
     environment.filters |= {"cell": cell, "fenced": fenced, "interval": with_interval, "per": _per}
-    environment.filters |= {"percent": _percent, "shown": example_text}
+    environment.filters |= {"percent": lambda share, digits=0: f"{share:.{digits}%}", "shown": example_text}
     environment.globals |= {"table": table, "audit_rows": audit_rows, "error_sets_text": error_sets_text}
     return environment.get_template("card.md")
 
@@ -77,7 +77,11 @@ def body(run: RunFile, report: Report, contents: Contents, figures: Mapping[str,
         filled=[export.name for export in run.export if report.exports[export.name].total],
         notes=[(export.name, training_note(export).text) for export in run.export],
         counted=COUNTED,
-        slices=list(_slices(contents)),
+        slices=[
+            (f"{axis} {name}", *(counts[what] for what in COUNTED))
+            for axis, slices in (("domain", contents.domains), ("difficulty", contents.difficulties))
+            for name, counts in sorted(slices.items())
+        ],
         diversity=report.diversity,
         near=list(_near_copies(report)),
         audit_columns=AUDIT_COLUMNS,
@@ -105,12 +109,6 @@ def body(run: RunFile, report: Report, contents: Contents, figures: Mapping[str,
     )
 
 
-def _slices(contents: Contents) -> Iterator[tuple[object, ...]]:
-    for axis, slices in (("domain", contents.domains), ("difficulty", contents.difficulties)):
-        for name, counts in sorted(slices.items()):
-            yield f"{axis} {name}", *(counts[what] for what in COUNTED)
-
-
 def _near_copies(report: Report) -> Iterator[tuple[float, str]]:
     found = report.diversity
     if found.near_copies is not None:
@@ -122,10 +120,6 @@ def _near_copies(report: Report) -> Iterator[tuple[float, str]]:
 def _rates(found: LabelerFigures) -> tuple[str, ...]:
     shares = (found.first_error_accuracy, found.correct_solution_accuracy, found.processbench_f1)
     return tuple(map(figure, (*shares, found.generated_tokens_per_correct_first_error)))
-
-
-def _percent(share: float, digits: int = 0) -> str:
-    return f"{share:.{digits}%}"
 
 
 def _per(amount: float, count: int) -> str:
