@@ -77,7 +77,7 @@ def estimate(
     """Forecast rollouts, tokens, engine-hours and money of a run from a small pilot; leaves no files."""
     with one_line_errors():
         from stepforge.pipelines.estimate.estimate import estimate as forecast
-        from stepforge.pipelines.estimate.estimate_text import estimate_text
+        from stepforge.pipelines.estimate.estimate import estimate_text
 
         settings = _checked(run_file, overrides, limit)
         with redirect_stdout(sys.stderr):

@@ -13,8 +13,7 @@ from stepforge.filters import WrongReference
 from stepforge.generators.families.templates import Templates
 from stepforge.generators.problem_sets import LICENSE, ProblemSet
 from stepforge.generators.written import ModelSource
-from stepforge.pipelines.exports.contract import Export
-from stepforge.pipelines.exports.rows import generation_model
+from stepforge.pipelines.exports.contract import Export, generation_model
 from stepforge.pipelines.settings.run_file import RunFile, problem_sets
 from stepforge.schemas.arrow import array_of, arrow_schema
 from stepforge.schemas.labeled import LabeledProblem

@@ -14,8 +14,7 @@ from typing import ClassVar, Literal, TypeAlias
 from pydantic import create_model
 
 from stepforge.grading.calls import OPEN, pending_call
-from stepforge.pipelines.exports.contract import Export
-from stepforge.pipelines.exports.rows import Turn
+from stepforge.pipelines.exports.contract import Export, Turn
 from stepforge.schemas.labeled import LabeledProblem
 from stepforge.schemas.record import Record
 from stepforge.schemas.rollout import Step

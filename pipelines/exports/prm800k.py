@@ -3,9 +3,8 @@
 from collections.abc import Iterable, Iterator
 from typing import Literal
 
-from stepforge.pipelines.exports.contract import Export
+from stepforge.pipelines.exports.contract import Export, json_lines, origin
 from stepforge.pipelines.exports.marked import Marked, StepLabels
-from stepforge.pipelines.exports.rows import json_lines, origin
 from stepforge.schemas.labeled import LabeledProblem
 from stepforge.schemas.record import Record
 from stepforge.schemas.rollout import Rollout

@@ -8,9 +8,14 @@ left out. Rows of the test split share no template with any training data.
 from collections.abc import Iterator
 from typing import Literal
 
-from stepforge.pipelines.exports.contract import Export
+from stepforge.pipelines.exports.contract import (
+    Export,
+    ProblemOrigin,
+    generation_model,
+    own_columns_first,
+    problem_origin,
+)
 from stepforge.pipelines.exports.last_problem import truths_of
-from stepforge.pipelines.exports.rows import ProblemOrigin, generation_model, own_columns_first, problem_origin
 from stepforge.schemas.labeled import LabeledProblem, LabeledSolution, Verdict
 
 

@@ -14,8 +14,7 @@ from stepforge.labelers.evidence.siblings import Fork
 from stepforge.labelers.evidence.tree import Continuation
 from stepforge.pipelines.exports.balance import Axis, first_by_hash
 from stepforge.pipelines.exports.chat import Chat
-from stepforge.pipelines.exports.contract import Export
-from stepforge.pipelines.exports.rows import Origin, asked, origin, own_columns_first
+from stepforge.pipelines.exports.contract import Export, Origin, asked, origin, own_columns_first
 from stepforge.pipelines.exports.step_pairs import Forks
 from stepforge.schemas.labeled import LabeledProblem, LabeledSolution
 from stepforge.schemas.record import Record

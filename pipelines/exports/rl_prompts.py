@@ -7,8 +7,7 @@ from typing import Literal
 from pydantic import create_model
 
 from stepforge.pipelines.exports.chat import TASK_NAME
-from stepforge.pipelines.exports.contract import Export
-from stepforge.pipelines.exports.rows import Turn, json_lines
+from stepforge.pipelines.exports.contract import Export, Turn, json_lines
 from stepforge.pipelines.exports.taskset import package
 from stepforge.schemas.labeled import LabeledProblem
 from stepforge.schemas.problem import Problem

@@ -9,9 +9,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
-from stepforge.pipelines.exports.contract import Export
+from stepforge.pipelines.exports.contract import Export, ProblemOrigin, own_columns_first, problem_origin
 from stepforge.pipelines.exports.last_problem import LastProblem
-from stepforge.pipelines.exports.rows import ProblemOrigin, own_columns_first, problem_origin
 from stepforge.schemas.interval import beta_interval
 from stepforge.schemas.labeled import Belief, LabeledProblem
 from stepforge.schemas.record import Record

@@ -10,8 +10,7 @@ from typing import Literal
 
 from stepforge.labelers.evidence.replay import completions_drawn
 from stepforge.labelers.evidence.store import count_outcomes
-from stepforge.pipelines.exports.contract import Export
-from stepforge.pipelines.exports.rows import ProblemOrigin, asked, own_columns_first, problem_origin
+from stepforge.pipelines.exports.contract import Export, ProblemOrigin, asked, own_columns_first, problem_origin
 from stepforge.schemas.labeled import LabeledProblem
 from stepforge.schemas.rollout import Rollout, Step
 

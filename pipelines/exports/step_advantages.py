@@ -12,9 +12,8 @@ from typing import Literal
 
 from pydantic import Field
 
-from stepforge.pipelines.exports.contract import Export
+from stepforge.pipelines.exports.contract import Export, Origin, asked, origin, own_columns_first
 from stepforge.pipelines.exports.marked import Measured, measured
-from stepforge.pipelines.exports.rows import Origin, asked, origin, own_columns_first
 from stepforge.schemas.interval import beta_interval
 from stepforge.schemas.labeled import LabeledProblem, LabeledSolution
 

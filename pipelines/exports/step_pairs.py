@@ -14,8 +14,8 @@ from stepforge.labelers.evidence.siblings import Fork
 from stepforge.labelers.evidence.tree import Continuation
 from stepforge.pipelines.exports.balance import Evened, first_by_hash
 from stepforge.pipelines.exports.chat import Chat
+from stepforge.pipelines.exports.contract import Origin, asked, origin, own_columns_first
 from stepforge.pipelines.exports.last_problem import forks_of
-from stepforge.pipelines.exports.rows import Origin, asked, origin, own_columns_first
 from stepforge.schemas.labeled import LabeledProblem, LabeledSolution
 from stepforge.schemas.record import Record
 from stepforge.schemas.rollout import Step

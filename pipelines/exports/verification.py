@@ -13,10 +13,9 @@ from typing import ClassVar, Literal, NamedTuple
 from stepforge.grading.exact import ExactError, evaluate
 from stepforge.grading.statement import ANSWER, Claim, read_claim
 from stepforge.labelers.verdict_text import VERDICT
-from stepforge.pipelines.exports.contract import Export
+from stepforge.pipelines.exports.contract import Export, Origin, Turn, json_lines, origin, own_columns_first
 from stepforge.pipelines.exports.last_problem import truths_of
 from stepforge.pipelines.exports.marked import Marked, StepLabels
-from stepforge.pipelines.exports.rows import Origin, Turn, json_lines, origin, own_columns_first
 from stepforge.schemas.labeled import LabeledProblem
 from stepforge.schemas.problem import Problem, Quantity
 from stepforge.schemas.record import Record

@@ -12,8 +12,8 @@ from pydantic import Field
 
 from stepforge.pipelines.exports.balance import Axis, Evened, first_by_hash
 from stepforge.pipelines.exports.chat import Chat
+from stepforge.pipelines.exports.contract import Origin, asked, origin, origin_of_path, own_columns_first
 from stepforge.pipelines.exports.right_paths import Pick, RightPath, picked, right_paths
-from stepforge.pipelines.exports.rows import Origin, asked, origin, origin_of_path, own_columns_first
 from stepforge.schemas.labeled import LabeledProblem, LabeledSolution
 from stepforge.schemas.record import Record
 

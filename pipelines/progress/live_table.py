@@ -9,8 +9,8 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
-from stepforge.pipelines.progress.snapshot import Snapshot
-from stepforge.pipelines.progress.text import (
+from stepforge.pipelines.progress.snapshot import (
+    Snapshot,
     duration,
     end_text,
     fill_text,

@@ -6,8 +6,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Literal
 
-from stepforge.pipelines.progress.snapshot import Snapshot, read_snapshot
-from stepforge.pipelines.progress.text import duration, end_text, engine_text, reasons
+from stepforge.pipelines.progress.snapshot import Snapshot, duration, end_text, engine_text, read_snapshot, reasons
 from stepforge.pipelines.reports.records import Report
 from stepforge.pipelines.reports.report import measured, save_report
 from stepforge.pipelines.reports.text import table

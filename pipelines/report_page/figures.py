@@ -8,8 +8,7 @@ from typing import NamedTuple
 from markupsafe import Markup
 
 from stepforge.pipelines.reports.charts import NARROW, Bar, Plane, Point, Size, bars, count_bars, share_bars
-from stepforge.pipelines.reports.records import Report
-from stepforge.pipelines.reports.shape_records import Calibration
+from stepforge.pipelines.reports.records import Calibration, Report
 from stepforge.pipelines.reports.text import with_interval as with_decimals
 from stepforge.pipelines.run_folder.sessions import SessionFigures
 from stepforge.schemas.interval import Share, share_of

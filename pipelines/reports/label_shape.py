@@ -12,7 +12,7 @@ from itertools import combinations
 from stepforge.labelers.consensus import Consensus
 from stepforge.pipelines.exports.marked import measured
 from stepforge.pipelines.reports.people import people_verdict
-from stepforge.pipelines.reports.shape_records import (
+from stepforge.pipelines.reports.records import (
     Agreement,
     Calibration,
     CalibrationBin,

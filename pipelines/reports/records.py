@@ -1,9 +1,8 @@
-"""The figures of a run as records; ``report.json`` is a ``Report``."""
+"""The figures of a run as records; ``report.json`` is a ``Report``. ``label_shape`` explains those of the labels."""
 
 from pydantic import Field
 
 from stepforge.pipelines.reports.examples import ChosenSolution, LossExample
-from stepforge.pipelines.reports.shape_records import LabelShape
 from stepforge.pipelines.run_folder.ledger import Price, StageTotal
 from stepforge.pipelines.run_folder.sessions import SessionFigures
 from stepforge.pipelines.run_folder.watched import WatchedFigures
@@ -12,6 +11,65 @@ from stepforge.schemas.interval import Share
 from stepforge.schemas.labeled import Cost
 from stepforge.schemas.record import Record
 from stepforge.schemas.rollout import PolicyIdentity
+
+
+class ValueBin(Record):
+    low: float
+    steps: int
+    mean_width: float
+    """Of their intervals: 95 % Wilson, or 90 % credible where the labeler has a model of V."""
+
+
+class Position(Record):
+    step: int
+    """From 1; the last one represents all later ones."""
+    labeled: int
+    true: int
+    """By the oracle, over the same solutions; 0 where it knows none."""
+
+
+class CalibrationBin(Record):
+    low: float
+    verdicts: int
+    mean_posterior: float
+    right: Share
+
+
+class Calibration(Record):
+    labeler: str
+    truth: str
+    verdicts: int
+    mean_gap: float
+    """Mean distance of posterior and share, over bins, weighted (expected calibration error)."""
+    bins: tuple[CalibrationBin, ...]
+
+
+class Agreement(Record):
+    labelers: tuple[str, str]
+    both_decide: int
+    same: Share | None
+    """Of these: same first error, or both none."""
+    either_finds_error: int
+    same_step: Share | None
+    """Of these: both name the same step. Agreement on clean solutions is easy; this one is not."""
+
+
+class HeldOutBin(Record):
+    low: float
+    completions: int
+    mean_value: float
+    ended_right: Share
+
+
+class LabelShape(Record):
+    steps: dict[str, int]
+    solutions: dict[str, int]
+    """By final answer and verdict."""
+    values: tuple[ValueBin, ...]
+    positions: tuple[Position, ...]
+    calibration: tuple[Calibration, ...]
+    agreement: tuple[Agreement, ...]
+    held_out: tuple[HeldOutBin, ...]
 
 
 class RunIdentity(Record):

@@ -1,11 +1,14 @@
-"""All checks before a run starts: problem sets, the model, the engine, the server."""
+"""All checks before a run starts: problem sets, the model, the engine, the server, and isolation for code."""
 
 import asyncio
 import os
+import shutil
 from importlib.util import find_spec
 
 from stepforge.filters import Contamination, NearDuplicates, SelfConsistency
 from stepforge.generators.columns import hint
+from stepforge.generators.families.programs import Programs
+from stepforge.generators.families.reasoning_gym import ReasoningGym
 from stepforge.generators.family import ProblemFamily
 from stepforge.generators.policy import PromptedPolicy
 from stepforge.generators.problem_sets import ProblemSet
@@ -24,7 +27,6 @@ from stepforge.pipelines.inputs.held_out import held_out_index
 from stepforge.pipelines.inputs.problem_files import ProblemSource, open_problems
 from stepforge.pipelines.inputs.survey import ProblemCount
 from stepforge.pipelines.progress.prometheus import check_metrics
-from stepforge.pipelines.run.isolation import check_isolation
 from stepforge.pipelines.run.model_sources import model_source, seed_problems
 from stepforge.pipelines.run.probe import (
     LONGEST,
@@ -36,6 +38,8 @@ from stepforge.pipelines.run.probe import (
     table_of,
 )
 from stepforge.pipelines.run_folder.plan import FAMILIES, ShardPlan, drawn_rows
+from stepforge.pipelines.sandbox.inside import NOT_IMPORTED
+from stepforge.pipelines.sandbox.sandbox import NoIsolation, Sandbox
 from stepforge.pipelines.scorers import check_scorer
 from stepforge.pipelines.settings.run_file import RunFile, by_model
 from stepforge.schemas.errors import BadInput
@@ -43,6 +47,7 @@ from stepforge.schemas.labeled import Rejected
 from stepforge.schemas.own_part import is_own
 from stepforge.schemas.problem import Problem
 from stepforge.schemas.protocols import Engine, Sampling
+from stepforge.schemas.verifier import CommandVerifier, PythonVerifier
 
 FEW = 8
 """Number of problems from which the one for the test completion is chosen."""
@@ -207,3 +212,34 @@ def _check_policy(run: RunFile) -> None:
         )
     if isinstance(run.engine, ServerEngineSettings) and run.engine.api == "chat" and not run.policy.chat:
         raise BadInput('policy.chat: engine.api = "chat" sends conversations; set chat = true under [policy]')
+
+
+def check_isolation(run: RunFile) -> None:
+    """Start an isolated process that tries to escape, if the run needs isolation."""
+    rules = [part.verifier for part in run.generate if isinstance(part, ProblemSet) and part.verifier]
+    tested = any(
+        isinstance(part, Programs | ReasoningGym) or (isinstance(part, ProblemSet) and part.tests)
+        for part in run.generate
+    )
+    if not rules and not tested:
+        return
+    for rule in rules:
+        if isinstance(rule, CommandVerifier) and not (rule.command[0] == "{python}" or shutil.which(rule.command[0])):
+            raise BadInput(f"generate: verifier: no program {rule.command[0]!r}; give its path")
+    asyncio.run(_check(rules))
+
+
+async def _check(rules: list[PythonVerifier | CommandVerifier]) -> None:
+    async with Sandbox(1) as sandbox:
+        try:
+            found = await sandbox.check()
+            if rules and not found.namespaces:
+                raise BadInput("generate: verifier: your own rule needs user namespaces; allow them on this machine")
+            rule = next((rule for rule in rules if isinstance(rule, PythonVerifier)), None)
+            if rule is None:
+                return
+            ruling = await asyncio.wrap_future(sandbox.ask(rule, {"question": "", "solution": "", "kept": {}}))
+        except NoIsolation as error:
+            raise BadInput(f"generate: {error}") from error
+    if ruling.message.startswith(NOT_IMPORTED):
+        raise BadInput(f"generate: verifier: {rule.function} {ruling.message}; name its folder in PYTHONPATH")

@@ -13,7 +13,7 @@ from stepforge.pipelines.datasets.splits import SPLITS
 from stepforge.pipelines.datasets.stamp import read_stamp, stamp_file
 from stepforge.pipelines.exports import AnyExport
 from stepforge.pipelines.exports.chat import Chat
-from stepforge.pipelines.exports.rows import name_only
+from stepforge.pipelines.exports.contract import name_only
 from stepforge.pipelines.reports.card.contents import Contents
 from stepforge.pipelines.reports.card.front_matter import exports_with_rows, licenses_of, tags_of
 from stepforge.pipelines.reports.card.sections import BIBTEX, LIMITS, decontamination

@@ -4,7 +4,7 @@ from typing import Any
 
 import tomli_w
 
-from stepforge.pipelines.exports.rows import name_only
+from stepforge.pipelines.exports.contract import name_only
 from stepforge.pipelines.reports.records import Report
 from stepforge.pipelines.settings.run_file import RunFile
 

@@ -8,7 +8,7 @@ next to it by their content (hub docs, session-traces-format).
 import json
 
 from stepforge.pipelines.exports.chat import said
-from stepforge.pipelines.exports.rows import Turn
+from stepforge.pipelines.exports.contract import Turn
 from stepforge.pipelines.reports.card.contents import Example
 from stepforge.schemas.record import Record
 
