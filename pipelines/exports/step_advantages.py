@@ -83,8 +83,7 @@ class StepAdvantages(Export):
         rollout, posterior = solution.rollout, solution.verdict.posterior
         reward = float(rollout.outcome == "correct")
         known = (*(measured(label) for label in solution.labels[:-1]), Measured(reward, reward, reward))
-        credit = credits(first, known)
-        advantages = tuple(value for value, _, _ in credit)
+        advantages, lows, highs = zip(*credits(first, known), strict=True)
         least = min_form(advantages, self.temperature)
         return StepAdvantagesRow(
             prompt=asked(problem),
@@ -97,8 +96,8 @@ class StepAdvantages(Export):
             value_before=first.value,
             values=tuple(None if m is None else m.value for m in known),
             advantages=advantages,
-            advantage_low=tuple(low for _, low, _ in credit),
-            advantage_high=tuple(high for _, _, high in credit),
+            advantage_low=lows,
+            advantage_high=highs,
             min_form=least,
             error_posterior=() if posterior is None else posterior[: len(rollout.steps)],
             token_advantages=_by_token(solution, advantages),
