@@ -149,14 +149,12 @@ def _workplace(final: AnyPath, token: str) -> Iterator[Path]:
 
 def _put_in_place(folder: Path, final: AnyPath) -> None:
     """Replace a data set; one without rows has no folder."""
+    _forget(final)
     if isinstance(final, Path):
-        shutil.rmtree(final, ignore_errors=True)
         if any(folder.iterdir()):
             folder.rename(final)
         fsync_folder(final.parent)
         return
-    for old in list(final.glob("*")):
-        old.unlink(missing_ok=True)
     for path in sorted(folder.iterdir()):
         (final / path.name).write_bytes(path.read_bytes())
 

@@ -27,7 +27,7 @@ from stepforge.pipelines.inputs.held_out import held_out_index
 from stepforge.pipelines.inputs.problem_files import ProblemSource, open_problems
 from stepforge.pipelines.inputs.survey import ProblemCount
 from stepforge.pipelines.progress.prometheus import check_metrics
-from stepforge.pipelines.run.model_sources import model_source, seed_problems
+from stepforge.pipelines.run.model_sources import readable_rows
 from stepforge.pipelines.run.probe import (
     LONGEST,
     check_answers,
@@ -37,13 +37,12 @@ from stepforge.pipelines.run.probe import (
     naming_engine,
     table_of,
 )
-from stepforge.pipelines.run_folder.plan import FAMILIES, ShardPlan, drawn_rows
+from stepforge.pipelines.run_folder.plan import FAMILIES, ShardPlan
 from stepforge.pipelines.sandbox.inside import NOT_IMPORTED
 from stepforge.pipelines.sandbox.sandbox import NoIsolation, Sandbox
 from stepforge.pipelines.scorers import check_scorer
 from stepforge.pipelines.settings.run_file import RunFile, by_model
 from stepforge.schemas.errors import BadInput
-from stepforge.schemas.labeled import Rejected
 from stepforge.schemas.own_part import is_own
 from stepforge.schemas.problem import Problem
 from stepforge.schemas.protocols import Engine, Sampling
@@ -191,9 +190,7 @@ async def _check_judge(judge: Engine, run: RunFile) -> None:
 def _some_problems(run: RunFile) -> list[Problem]:
     sets = (i for i, part in enumerate(run.generate) if isinstance(part, ProblemSet | ModelSource))
     shard = ShardPlan(index=0, source=next(sets, FAMILIES), start=0, stop=FEW)
-    if model_source(run, shard) is not None:
-        return seed_problems(run, shard)
-    return [item.problem for item in drawn_rows(run, shard) if not isinstance(item, Rejected)]
+    return [item.problem for _, item in readable_rows(run, shard)]
 
 
 def _check_domains(run: RunFile) -> None:

@@ -11,7 +11,7 @@ from stepforge.generators.policies import Policies
 from stepforge.pipelines.engines.gate import EngineGate
 from stepforge.pipelines.grading.grader import PooledGrader
 from stepforge.pipelines.run.journaled_engine import JournaledEngine
-from stepforge.pipelines.run.model_sources import seed_problems
+from stepforge.pipelines.run.model_sources import readable_rows
 from stepforge.pipelines.run.probe import table_of
 from stepforge.pipelines.run.stage_table import STAGES, Made, Task, needs_engine
 from stepforge.pipelines.run.stages import Brought
@@ -118,7 +118,7 @@ class ShardWork:
 
     def problems(self, stage: ShardStage, shard: ShardPlan) -> list[Problem]:
         if stage == "generate":
-            return seed_problems(self.run, shard)
+            return [item.problem for _, item in readable_rows(self.run, shard)]
         if stage == "label":
             return [row.problem for row in read_vetted(self.layout, shard.index)]
         return read_shard(self.layout.source(stage, shard.index), Problem, self._digest)
