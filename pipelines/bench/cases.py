@@ -20,6 +20,13 @@ from stepforge.schemas.rollout import Outcome as RolloutOutcome
 from stepforge.schemas.rollout import PolicyIdentity, Rollout, Step, pass_rate
 from stepforge.schemas.seeds import rng_of
 
+ABLE = "base rate at least 0.4"
+WEAK = "base rate below 0.4"
+FREE = "_free"
+"""Ends the source of a problem in free wording."""
+PROSE = "prose"
+"""The wording of everything that no family of the laboratory wrote."""
+
 
 class NotRecorded(LookupError):
     """A labeler requested something that is not in the recording."""
@@ -70,14 +77,6 @@ def _nth(recorded: list[Rollout], i: int) -> Rollout:
     """Past the end the recording starts over, under new names."""
     again, place = divmod(i, len(recorded))
     return recorded[place] if not again else recorded[place].model_copy(update={"id": f"{recorded[place].id}~{again}"})
-
-
-ABLE = "base rate at least 0.4"
-WEAK = "base rate below 0.4"
-FREE = "_free"
-"""Ends the source of a problem in free wording."""
-PROSE = "prose"
-"""The wording of everything that no family of the laboratory wrote."""
 
 
 class BenchProblem(NamedTuple):

@@ -18,6 +18,9 @@ from stepforge.pipelines.reports.label_accuracy import Judged
 from stepforge.schemas.interval import Z95
 
 Array = NDArray[np.float64]
+ACCURACY = "first_error_accuracy"
+TOKENS = "total_tokens_per_solution"
+Key = tuple[str, float | None]
 
 
 def _flags(test: Callable[[Judged], bool], among: Callable[[Judged], bool]) -> Callable[[Judged], tuple[float, float]]:
@@ -127,12 +130,6 @@ def ratio(over: Array, under: Array) -> Array:
 
 def _harmonic(a: Array, b: Array) -> Array:
     return np.where(a + b == 0, 0.0, ratio(2 * a * b, a + b))
-
-
-ACCURACY = "first_error_accuracy"
-TOKENS = "total_tokens_per_solution"
-
-Key = tuple[str, float | None]
 
 
 def primary_comparison(totals: dict[Key, Sums], weights: Array, stated: Primary) -> dict[str, Any]:

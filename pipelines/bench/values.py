@@ -23,6 +23,8 @@ from stepforge.schemas.seeds import rng_of
 
 BINS = 10
 Z90 = 1.6448536269514722
+SHARES = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0)
+THRESHOLDS = (0.3, 0.4, 0.5, 0.6, 0.7, 0.75, 0.8, 0.85, 0.9)
 
 
 class Estimate(NamedTuple):
@@ -125,10 +127,6 @@ def _share(rollouts: Sequence[Rollout]) -> tuple[int, int] | None:
 
 def _mean(values: Sequence[float]) -> float:
     return sum(values) / len(values) if values else 0.0
-
-
-SHARES = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0)
-THRESHOLDS = (0.3, 0.4, 0.5, 0.6, 0.7, 0.75, 0.8, 0.85, 0.9)
 
 
 def coverage_curve(judged: Sequence[Judged]) -> dict[str, object]:

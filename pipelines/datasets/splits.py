@@ -12,17 +12,15 @@ from stepforge.pipelines.storage.shards import ROW_GROUP_ROWS, write_table
 from stepforge.schemas.seeds import seed_of
 
 SPLITS = ("train", "test")
+FILE_BYTES = 256 << 20
+"""Size before compression at which a file is ended."""
+GROUP_BYTES = 48 << 20
+"""Largest row group before compression, estimated from the file's average row."""
 
 
 def split_of(group: str, test_share: float) -> str:
     """Return the split of a template or source group: a hash of its name, so it never moves."""
     return "test" if seed_of("split", group) / 2**63 < test_share else "train"
-
-
-FILE_BYTES = 256 << 20
-"""Size before compression at which a file is ended."""
-GROUP_BYTES = 48 << 20
-"""Largest row group before compression, estimated from the file's average row."""
 
 
 def write_split(folder: Path, split: str, tables: Iterable[pa.Table], version: str) -> list[Path]:

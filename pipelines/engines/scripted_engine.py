@@ -20,6 +20,9 @@ from stepforge.pipelines.engines.tokenization import first_stop
 from stepforge.schemas.protocols import Completion, EngineDead, EngineIdentity, Prompt, Sampling
 from stepforge.schemas.rollout import Finish
 
+VERSION = "1"
+"""Must be raised when the same prompt and seed give another text."""
+
 
 class Position(NamedTuple):
     plan: Plan
@@ -115,10 +118,6 @@ def _number(text: str, true: int) -> int:
         return int(text) if len(text) < 20 else true + 1
     except ValueError:
         return true + 1
-
-
-VERSION = "1"
-"""Must be raised when the same prompt and seed give another text."""
 
 
 class _Likeliest(Random):

@@ -22,6 +22,9 @@ WAYS: dict[str, Way] = {
     "llamacpp": "assistant_message",
 }
 """Servers known by the owner they name at ``/models``, and how each continues from an assistant's message."""
+BODY_BYTES = 1 << 20
+TOKEN_BYTES = 2048
+"""Bytes allowed for an answer, and per requested token: its text, id, log-probability and name."""
 
 
 class Served(NamedTuple):
@@ -72,11 +75,6 @@ def _models(body: bytes) -> dict[str, dict[str, object]] | None:
         return {str(model["id"]): model for model in parsed(body)["data"] if isinstance(model, dict)}
     except (ValueError, LookupError, TypeError, AttributeError):
         return None
-
-
-BODY_BYTES = 1 << 20
-TOKEN_BYTES = 2048
-"""Bytes allowed for an answer, and per requested token: its text, id, log-probability and name."""
 
 
 def answer_bytes(sampling: Sampling) -> int:

@@ -18,6 +18,25 @@ NO_LIMIT = 1_000_000
 
 ASSUMED_SEQS = 256
 """Requests that vLLM computes together when it decides this at startup."""
+TOTALS = (
+    ("total.rollouts", "rollouts"),
+    ("total.generated_tokens", "generated tokens"),
+    ("total.prompt_tokens", "prompt tokens"),
+    ("total.cached_prompt_tokens", "of which cached"),
+    ("rows.vetted", "problems labeled"),
+    ("rows.kept", "rows kept"),
+    ("rows.labeled_steps", "labeled steps kept"),
+    ("engine_hours", "engine-hours"),
+    ("seconds", "wall-clock time"),
+    ("money", "money"),
+)
+COSTS = (("rollouts", "rollouts"), ("generated_tokens", "generated tokens"), ("prompt_tokens", "prompt tokens"))
+PRICES = (
+    *COSTS,
+    ("cached_prompt_tokens", "cached"),
+    ("engine_seconds_held", "engine-seconds held"),
+    ("money", "money"),
+)
 
 
 class PilotFacts(Record):
@@ -138,27 +157,6 @@ def _notes(sample: Sample, facts: PilotFacts, plan: Plan, fullest: float) -> lis
     if facts.failures:
         notes.append(f"{facts.failures} problems of the pilot could not be finished, and count as free")
     return notes
-
-
-TOTALS = (
-    ("total.rollouts", "rollouts"),
-    ("total.generated_tokens", "generated tokens"),
-    ("total.prompt_tokens", "prompt tokens"),
-    ("total.cached_prompt_tokens", "of which cached"),
-    ("rows.vetted", "problems labeled"),
-    ("rows.kept", "rows kept"),
-    ("rows.labeled_steps", "labeled steps kept"),
-    ("engine_hours", "engine-hours"),
-    ("seconds", "wall-clock time"),
-    ("money", "money"),
-)
-COSTS = (("rollouts", "rollouts"), ("generated_tokens", "generated tokens"), ("prompt_tokens", "prompt tokens"))
-PRICES = (
-    *COSTS,
-    ("cached_prompt_tokens", "cached"),
-    ("engine_seconds_held", "engine-seconds held"),
-    ("money", "money"),
-)
 
 
 def estimate_text(estimate: Estimate) -> str:

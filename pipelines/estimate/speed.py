@@ -18,6 +18,9 @@ import numpy as np
 from stepforge.pipelines.engines.text_engine import WrappedEngine
 from stepforge.schemas.protocols import Completion, Engine, Prompt, Sampling
 
+SIMULATED = 3000
+"""Most shards to simulate; a longer run looks the same except at its ends."""
+
 
 class Call(NamedTuple):
     tokens: int
@@ -68,10 +71,6 @@ class TracedEngine(WrappedEngine):
 
     async def close(self) -> None:
         await self.engine.close()
-
-
-SIMULATED = 3000
-"""Most shards to simulate; a longer run looks the same except at its ends."""
 
 
 class StepTime(NamedTuple):

@@ -34,6 +34,12 @@ TOOLS = json.dumps(
     ]
 )
 """The schema of the one tool that solutions call."""
+Layout = Literal["trl", "llama_factory", "ms_swift", "nemo_rl"]
+Answers = Literal["one", "two", "masked"]
+"""One answer; a better and a worse one; or one whose first turn carries no loss."""
+TASK_NAME = "stepforge"
+TEXTS = frozenset(("prompt", "completion", "chosen", "rejected", "full_chosen", "full_rejected"))
+"""Columns of the plain rows that the conversations replace."""
 
 
 class Arguments(Record):
@@ -82,14 +88,6 @@ def said(steps: Sequence[Step], reasoning: Reasoning, *, calls: bool = False) ->
             yield turn("tool", text.removeprefix(" = ").removesuffix("\n") if calls else text, reasoning)
         else:
             yield turn("assistant", text, reasoning)
-
-
-Layout = Literal["trl", "llama_factory", "ms_swift", "nemo_rl"]
-Answers = Literal["one", "two", "masked"]
-"""One answer; a better and a worse one; or one whose first turn carries no loss."""
-TASK_NAME = "stepforge"
-TEXTS = frozenset(("prompt", "completion", "chosen", "rejected", "full_chosen", "full_rejected"))
-"""Columns of the plain rows that the conversations replace."""
 
 
 class Chat(Export):

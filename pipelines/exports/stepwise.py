@@ -7,6 +7,9 @@ from stepforge.pipelines.exports.contract import Export, Origin, origin, own_col
 from stepforge.pipelines.exports.marked import Marked, StepLabels
 from stepforge.schemas.labeled import LabeledProblem
 
+SQUARES = "\N{LARGE RED SQUARE}\N{LARGE ORANGE SQUARE}\N{LARGE YELLOW SQUARE}\N{LARGE GREEN SQUARE}"
+UNKNOWN = "\N{WHITE LARGE SQUARE}"
+
 
 @own_columns_first
 class StepwiseRow(Origin):
@@ -50,10 +53,6 @@ class Stepwise(StepLabels, Export):
     def rows(self, problem: LabeledProblem) -> Iterator[StepwiseRow]:
         for marked in self.marked(problem):
             yield _row(problem, marked)
-
-
-SQUARES = "\N{LARGE RED SQUARE}\N{LARGE ORANGE SQUARE}\N{LARGE YELLOW SQUARE}\N{LARGE GREEN SQUARE}"
-UNKNOWN = "\N{WHITE LARGE SQUARE}"
 
 
 def _row(problem: LabeledProblem, marked: Marked) -> StepwiseRow:

@@ -25,6 +25,8 @@ _OPENING = re.compile(
     r"[ \t]*(?:<|#{1,6}[ \t]*|\*\*)?(?:[Ss]tep[ \t]+)?(\d{1,4})\b[^\n]{0,40}?(?:>|:|\.|\))[ \t]*(?:\*\*)?"
 )
 """How a judge opens its text about a step: ``<3>``, ``3.``, ``Step 3:``, ``## Step 3:``."""
+INSTRUCTION = "Go through the steps in order. Say for each whether it is correct, and stop at the first that is not."
+Source = Literal["judge", "truth"]
 
 
 def judged_critiques(words: str, steps: int) -> tuple[str, ...] | None:
@@ -75,10 +77,6 @@ def _value(text: str) -> str | None:
         return str(evaluate(text))
     except ExactError:
         return None
-
-
-INSTRUCTION = "Go through the steps in order. Say for each whether it is correct, and stop at the first that is not."
-Source = Literal["judge", "truth"]
 
 
 @own_columns_first

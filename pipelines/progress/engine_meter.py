@@ -21,6 +21,12 @@ GROWING = (*ADDED, "errors", "busy_ms")
 RECENT_SECONDS = 60.0
 RECENT_ROLLOUTS = 100
 """The recent speed covers at least this much of both, or all there is."""
+ENGINE_STAGES: tuple[ShardStage, ...] = ("solve", "label")
+LAST = 20
+"""How many committed shards to average. Only the last: a run's first shards may cost more, where a labeler fits its
+rates on them."""
+ENOUGH_SECONDS = 15.0
+ENOUGH_SHARDS = 2
 
 
 class Reading(NamedTuple):
@@ -115,14 +121,6 @@ def _speed(start: Reading, last: Reading) -> Speed | None:
     if seconds <= 0:
         return None
     return Speed(rollouts=(last.rollouts - start.rollouts) / seconds, tokens=(last.tokens - start.tokens) / seconds)
-
-
-ENGINE_STAGES: tuple[ShardStage, ...] = ("solve", "label")
-LAST = 20
-"""How many committed shards to average. Only the last: a run's first shards may cost more, where a labeler fits its
-rates on them."""
-ENOUGH_SECONDS = 15.0
-ENOUGH_SHARDS = 2
 
 
 class Pace:

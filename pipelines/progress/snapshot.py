@@ -16,6 +16,10 @@ from stepforge.schemas.record import Record
 PROGRESS_FILE = "progress.json"
 LATEST = 1e10
 """Seconds of a time or duration that can be shown as a date."""
+SILENT_SECONDS = 30
+"""Seconds after which requests in flight without any answer are reported."""
+REASONS = 6
+"""Number of reasons listed; the others are counted together."""
 
 
 class Speed(Record):
@@ -89,12 +93,6 @@ def read_snapshot(folder: AnyPath) -> Snapshot | None:
         return Snapshot.model_validate_json(read_small(folder / PROGRESS_FILE))
     except (OSError, ValidationError):
         return None
-
-
-SILENT_SECONDS = 30
-"""Seconds after which requests in flight without any answer are reported."""
-REASONS = 6
-"""Number of reasons listed; the others are counted together."""
 
 
 def progress_line(snapshot: Snapshot) -> str:

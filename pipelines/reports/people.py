@@ -18,6 +18,11 @@ from stepforge.schemas.labeled import LabeledProblem, StepClass, Verdict
 from stepforge.schemas.rollout import Rollout
 
 _NOBODY = Verdict(labeler="people", first_error=None, abstained=True, reason="nobody judged it")
+LEAST_LABELS = 100
+"""Solutions judged by people, both halves together, below which no sets are given."""
+LEVEL = 0.9
+_Case = tuple[tuple[float, ...], int]
+"""Posterior of each first error, no error last, and the index of the truth in it."""
 
 
 class AgainstTruth:
@@ -81,11 +86,6 @@ def people_verdict(rollout: Rollout) -> Verdict | None:
     return Verdict(labeler="people", first_error=said.first_error, classes=tuple(classes))
 
 
-LEAST_LABELS = 100
-"""Solutions judged by people, both halves together, below which no sets are given."""
-LEVEL = 0.9
-
-
 class ErrorSets:
     def __init__(self) -> None:
         self._judged: dict[str, tuple[list[_Case], list[_Case]]] = defaultdict(lambda: ([], []))
@@ -103,10 +103,6 @@ class ErrorSets:
         """Return the sets of each labeler with a posterior; empty where people judged too few solutions."""
         found = {name: error_sets(*halves) for name, halves in self._judged.items()}
         return {name: sets for name, sets in found.items() if sets is not None}
-
-
-_Case = tuple[tuple[float, ...], int]
-"""Posterior of each first error, no error last, and the index of the truth in it."""
 
 
 def in_half(group: str) -> int:

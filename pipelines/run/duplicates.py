@@ -21,6 +21,11 @@ from stepforge.schemas.errors import BadInput, first_line
 
 TOGETHER = 2_000
 """Questions taken in at a time; a shard holds a few dozen."""
+BATCH = 64
+LONGEST = 512
+"""Tokens of a question that are read."""
+BLOCK = 1_024
+"""Questions compared with all before them at a time."""
 
 
 def duplicate_questions(shards: Sequence[AnyPath]) -> dict[str, str]:
@@ -53,13 +58,6 @@ def near_duplicates(shards: Sequence[AnyPath], part: NearDuplicates) -> dict[str
             some = []
     signatures.add(some)
     return {names[copy]: names[first] for copy, first in signatures.earlier(part.similarity).items()}
-
-
-BATCH = 64
-LONGEST = 512
-"""Tokens of a question that are read."""
-BLOCK = 1_024
-"""Questions compared with all before them at a time."""
 
 
 class Meanings:
