@@ -25,10 +25,10 @@ from stepforge.pipelines.bench.measure import (
     Key,
     Sums,
     all_comparisons,
-    counted,
     figures,
     primary_comparison,
     resamples,
+    sizes,
     sums,
 )
 from stepforge.pipelines.bench.settings import BenchFile, read_bench_file
@@ -125,7 +125,7 @@ class Bench:
                 for key, total in totals.items():
                     if family is None or key in compared:
                         head = {"labeler": key[0], "setting": key[1], "wording": wording, "left_out": left_out}
-                        counts = counted(total, weights, len(self.settings.seeds))
+                        counts = sizes(total, weights, len(self.settings.seeds))
                         yield {**head, "stratum": stratum, **counts, **figures(total, weights)}
 
     def _coverage(self) -> Iterator[dict[str, object]]:

@@ -5,16 +5,17 @@ The bootstrap draws problems with replacement, the same draws for every labeler,
 a ratio of sums over problems, so a resample needs only the sums.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
 from math import erfc, sqrt
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from stepforge.pipelines.bench.cases import BenchProblem, Outcome
 from stepforge.pipelines.bench.settings import Primary
-from stepforge.pipelines.reports.label_accuracy import Judged
+from stepforge.pipelines.reports.label_accuracy import counted
 from stepforge.schemas.interval import Z95
 
 Array = NDArray[np.float64]
@@ -23,54 +24,44 @@ TOKENS = "total_tokens_per_solution"
 Key = tuple[str, float | None]
 
 
-def _flags(test: Callable[[Judged], bool], among: Callable[[Judged], bool]) -> Callable[[Judged], tuple[float, float]]:
-    return lambda j: (float(test(j)), 1.0) if among(j) else (0.0, 0.0)
-
-
-def _wrong(j: Judged) -> bool:
-    return j.erroneous and not j.answer_correct
-
-
-RATIOS: dict[str, Callable[[Judged], tuple[float, float]]] = {
-    "first_error_accuracy": _flags(lambda j: j.exact, _wrong),
-    "correct_solution_accuracy": _flags(lambda j: j.exact, lambda j: not j.erroneous),
-    "first_error_accuracy_all_erroneous": _flags(lambda j: j.exact, lambda j: j.erroneous),
-    "first_error_accuracy_of_decided": _flags(lambda j: j.exact, lambda j: _wrong(j) and not j.verdict.abstained),
-    "abstained": _flags(lambda j: j.verdict.abstained, _wrong),
-    "right_answer_wrong_step_recall": _flags(lambda j: j.flagged, lambda j: j.erroneous and j.answer_correct),
-    "right_answer_wrong_step_precision": _flags(lambda j: j.erroneous, lambda j: j.flagged),
+Figures = dict[str, tuple[tuple[str, ...], tuple[str, ...]]]
+SHARES: Figures = {
+    "first_error_accuracy": (("wrong_answer exact",), ("wrong_answer",)),
+    "correct_solution_accuracy": (("right exact",), ("right",)),
+    "first_error_accuracy_all_erroneous": (("wrong_answer exact", "lucky exact"), ("wrong_answer", "lucky")),
+    "first_error_accuracy_of_decided": (("wrong_answer exact",), ("wrong_answer decided",)),
+    "abstained": (("wrong_answer abstained",), ("wrong_answer",)),
+    "right_answer_wrong_step_recall": (("lucky flagged",), ("lucky",)),
+    "right_answer_wrong_step_precision": (("lucky flagged",), ("flagged",)),
 }
-"""Shares by name: (hit, counts) of one solution."""
-
-AMOUNTS = ("solutions", "rollouts", "generated", "uncached", "total", "asked", "askable")
-
-
-class Sums(NamedTuple):
-    hits: dict[str, Array]
-    counts: dict[str, Array]
-    amounts: dict[str, Array]
+"""Marks of ``label_accuracy.Judged``, counted: those above and those below the line."""
+AMOUNTS: Figures = {
+    "asked": (("asked",), ("askable",)),
+    "rollouts_per_solution": (("rollouts",), ("all",)),
+    "generated_tokens_per_solution": (("generated",), ("all",)),
+    "uncached_tokens_per_solution": (("uncached",), ("all",)),
+    "total_tokens_per_solution": (("total",), ("all",)),
+}
+Sums = Mapping[str, Array]
+"""Counts and amounts, each as one number for each problem."""
 
 
 def sums(by_seed: Iterable[Sequence[Outcome]], problems: Sequence[BenchProblem]) -> Sums:
-    hits = {name: np.zeros(len(problems)) for name in RATIOS}
-    counts = {name: np.zeros(len(problems)) for name in RATIOS}
-    amounts = {name: np.zeros(len(problems)) for name in AMOUNTS}
+    totals: dict[str, Array] = defaultdict(lambda: np.zeros(len(problems)))
     for outcomes in by_seed:
         for at, (problem, outcome) in enumerate(zip(problems, outcomes, strict=True)):
-            for j in outcome.judged:
-                for name, ratio in RATIOS.items():
-                    hit, count = ratio(j)
-                    hits[name][at] += hit
-                    counts[name][at] += count
             spent, both = outcome.cost, outcome.cost + problem.solving
-            amounts["solutions"][at] += len(outcome.judged)
-            amounts["rollouts"][at] += spent.rollouts
-            amounts["asked"][at] += outcome.asked
-            amounts["askable"][at] += outcome.askable
-            amounts["generated"][at] += spent.generated_tokens
-            amounts["uncached"][at] += spent.generated_tokens + spent.prompt_tokens - spent.cached_prompt_tokens
-            amounts["total"][at] += both.generated_tokens + both.prompt_tokens - both.cached_prompt_tokens
-    return Sums(hits, counts, amounts)
+            amounts = {
+                "asked": outcome.asked,
+                "askable": outcome.askable,
+                "rollouts": spent.rollouts,
+                "generated": spent.generated_tokens,
+                "uncached": spent.generated_tokens + spent.prompt_tokens - spent.cached_prompt_tokens,
+                "total": both.generated_tokens + both.prompt_tokens - both.cached_prompt_tokens,
+            }
+            for name, number in {**counted(outcome.judged), **amounts}.items():
+                totals[name][at] += number
+    return totals
 
 
 def resamples(members: Sequence[bool], draws: int, seed: int) -> Array:
@@ -85,16 +76,17 @@ def resamples(members: Sequence[bool], draws: int, seed: int) -> Array:
 
 def raw_figures(total: Sums, weights: Array) -> dict[str, Array]:
     """Return every figure for every resample, NaN if there is nothing to measure."""
-    raw = {name: ratio(weights @ total.hits[name], weights @ total.counts[name]) for name in RATIOS}
+
+    def ratios(figures: Figures) -> dict[str, Array]:
+        return {
+            name: ratio(*(weights @ sum(total[n] for n in names) for names in line)) for name, line in figures.items()
+        }
+
+    raw = ratios(SHARES)
     clean = raw["correct_solution_accuracy"]
     raw["f1_wrong_answers"] = _harmonic(raw["first_error_accuracy"], clean)
     raw["f1_all_erroneous"] = _harmonic(raw.pop("first_error_accuracy_all_erroneous"), clean)
-    raw["asked"] = ratio(weights @ total.amounts["asked"], weights @ total.amounts["askable"])
-    solutions = weights @ total.amounts["solutions"]
-    raw["rollouts_per_solution"] = ratio(weights @ total.amounts["rollouts"], solutions)
-    for name in ("generated", "uncached", "total"):
-        raw[f"{name}_tokens_per_solution"] = ratio(weights @ total.amounts[name], solutions)
-    return raw
+    return raw | ratios(AMOUNTS)
 
 
 def figures(total: Sums, weights: Array) -> dict[str, Any]:
@@ -108,13 +100,12 @@ def figures(total: Sums, weights: Array) -> dict[str, Any]:
     return row
 
 
-def counted(total: Sums, weights: Array, seeds: int) -> dict[str, int]:
+def sizes(total: Sums, weights: Array, seeds: int) -> dict[str, int]:
     own = weights[0]
-    wrong, right = total.counts["first_error_accuracy"], total.counts["correct_solution_accuracy"]
     return {
         "problems": int(own.sum()),
-        "wrong_solutions": round(float(own @ wrong) / seeds),
-        "correct_solutions": round(float(own @ right) / seeds),
+        "wrong_solutions": round(float(own @ total["wrong_answer"]) / seeds),
+        "correct_solutions": round(float(own @ total["right"]) / seeds),
     }
 
 

@@ -46,6 +46,8 @@ class Judged(NamedTuple):
             f"{kind} exact": self.exact,
             f"{kind} near": named is not None and true is not None and abs(named - true) <= 1,
             f"{kind} flagged": self.flagged,
+            f"{kind} abstained": self.verdict.abstained,
+            f"{kind} decided": not self.verdict.abstained,
             "flagged": self.flagged,
             "fatal": fatal is not None,
             "fatal exact": named is not None and named == fatal,
