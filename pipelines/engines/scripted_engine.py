@@ -17,7 +17,7 @@ from stepforge.pipelines.engines.scripted_plan import Plan, find_question
 from stepforge.pipelines.engines.settings import ScriptedEngineSettings
 from stepforge.pipelines.engines.text_engine import TextEngine
 from stepforge.pipelines.engines.tokenization import first_stop
-from stepforge.schemas.protocols import Completion, EngineDead, EngineIdentity, Prompt, Sampling
+from stepforge.schemas.protocols import Completion, EngineIdentity, Prompt, Sampling
 from stepforge.schemas.rollout import Finish
 
 VERSION = "1"
@@ -137,13 +137,11 @@ class ScriptedEngine(TextEngine):
         model = f"scripted, no model (errs {settings.error_rate:g}, recovers {settings.recovery_rate:g})"
         super().__init__(EngineIdentity(model=model, digest="", engine="scripted", version=VERSION))
         self._settings = settings
-        self._closed = False
 
     async def complete(self, prompt: Prompt, *, seed: int, sampling: Sampling) -> Completion:
         if self._settings.latency_ms:
             await asyncio.sleep(self._settings.latency_ms / 1000)
-        if self._closed:
-            raise EngineDead("the engine is closed")
+        self.check_open()
         try:
             text = "".join(map(chr, prompt.token_ids)) if prompt.token_ids else prompt.text
         except (ValueError, OverflowError):
@@ -165,9 +163,6 @@ class ScriptedEngine(TextEngine):
 
     def token_ends(self, token_ids: Sequence[int]) -> tuple[int, ...]:
         return tuple(range(1, len(token_ids) + 1))
-
-    async def close(self) -> None:
-        self._closed = True
 
     def _write(self, position: Position, prompt_tokens: int, seed: int, sampling: Sampling) -> Completion:
         settings = self._settings

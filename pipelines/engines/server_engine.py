@@ -32,7 +32,7 @@ from stepforge.pipelines.engines.settings import ServerEngineSettings
 from stepforge.pipelines.engines.text_engine import TextEngine
 from stepforge.pipelines.engines.tokenization import ModelTokenizer, load_tokenizer
 from stepforge.schemas.errors import BadInput
-from stepforge.schemas.protocols import Completion, EngineDead, EngineIdentity, Message, Prompt, Sampling
+from stepforge.schemas.protocols import Completion, EngineIdentity, Message, Prompt, Sampling
 
 LONGEST_BACKOFF = 30.0
 LLAMACPP = "llamacpp"
@@ -64,7 +64,6 @@ class ServerEngine(TextEngine):
         """Whether the beginning that it continues from is part of its answer (llama.cpp's server, by its version)."""
         self._answering: str | None = None
         """The model that its answers name. A gateway may go over to another one without being away."""
-        self._closed = False
         self._doubts = self._settled = 0
         """How often it was away and may have come back with another model, and up to which time that was checked."""
 
@@ -91,8 +90,7 @@ class ServerEngine(TextEngine):
 
     async def complete(self, prompt: Prompt, *, seed: int, sampling: Sampling) -> Completion:
         """Return one continuation; see ``Engine.complete``. A server that stays down gives an error."""
-        if self._closed:
-            raise EngineDead("the engine is closed")
+        self.check_open()
         try:
             request = self._request(prompt, sampling)
         except ValueError as error:
@@ -113,7 +111,7 @@ class ServerEngine(TextEngine):
         return self.tokenizer.chat(messages)
 
     async def close(self) -> None:
-        self._closed = True
+        await super().close()
         await self._connection.close()
 
     async def _fault_in_going_on(self) -> str | None:

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from stepforge.schemas.protocols import Engine, EngineIdentity, Message
+from stepforge.schemas.protocols import Engine, EngineDead, EngineIdentity, Message
 from stepforge.schemas.rollout import Finish
 
 if TYPE_CHECKING:
@@ -20,6 +20,7 @@ class TextEngine:
         self.identity = identity
         self.tokenizer = tokenizer
         self.special_tokens = frozenset[str]() if tokenizer is None else tokenizer.special_tokens
+        self.closed = False
 
     def encode(self, text: str) -> tuple[int, ...]:
         return () if self.tokenizer is None else self.tokenizer.encode(text)
@@ -35,8 +36,12 @@ class TextEngine:
             raise ValueError(f"the {self.identity.engine} engine has no chat template; set chat = false under [policy]")
         return self.tokenizer.chat(messages)
 
+    def check_open(self) -> None:
+        if self.closed:
+            raise EngineDead("the engine is closed")
+
     async def close(self) -> None:
-        """Nothing to release."""
+        self.closed = True
 
 
 class WrappedEngine:

@@ -48,7 +48,6 @@ class TransformersEngine(TextEngine):
         self._model = model
         self._queue: asyncio.Queue[_Asked] = asyncio.Queue()
         self._unanswered: set[_Asked] = set()
-        self._closed = False
         self._thread = ThreadPoolExecutor(1, "transformers-engine", initializer=partial(_set_threads, settings.threads))
         self._computing = asyncio.get_running_loop().create_task(self._run())
 
@@ -59,8 +58,7 @@ class TransformersEngine(TextEngine):
         return cls(settings, model, await asyncio.to_thread(identity_of, settings, str(transformers.__version__)))
 
     async def complete(self, prompt: Prompt, *, seed: int, sampling: Sampling) -> Completion:
-        if self._closed:
-            raise EngineDead("the engine is closed")
+        self.check_open()
         try:
             token_ids = prompt.token_ids or self._model.tokenizer.encode(prompt.text)
             self._check(token_ids)
@@ -78,7 +76,7 @@ class TransformersEngine(TextEngine):
 
     async def close(self) -> None:
         """Abort the current batch and join the thread; waiting requests get ``EngineDead``."""
-        self._closed = True
+        await super().close()
         for asked in self._unanswered:
             asked.cancelled = True
             if not asked.future.done():

@@ -38,7 +38,6 @@ class VllmEngine(TextEngine):
         self._tokenizer = tokenizer
         self._numbers = count()
         self._unfinished: set[str] = set()
-        self._closed = False
         self._without_seed = lru_cache(maxsize=16)(self._unseeded)
         """vLLM takes longer to check parameters than to pass on a completion, so check once for all that share them."""
 
@@ -65,8 +64,7 @@ class VllmEngine(TextEngine):
         return self._started.max_num_seqs
 
     async def complete(self, prompt: Prompt, *, seed: int, sampling: Sampling) -> Completion:
-        if self._closed:
-            raise EngineDead("the engine is closed")
+        self.check_open()
         try:
             token_ids = list(prompt.token_ids or self._tokenizer.encode(prompt.text))
             if not token_ids:
@@ -76,13 +74,12 @@ class VllmEngine(TextEngine):
             raise
         except Exception as error:  # vLLM's own errors about prompts and parameters are not ValueErrors
             return Completion.failed(first_line(error.__cause__ or error))
-        if self._closed:
-            raise EngineDead("the engine is closed")
+        self.check_open()
         return self._completion(answer, len(token_ids), sampling)
 
     async def close(self) -> None:
-        if not self._closed:
-            self._closed = True
+        if not self.closed:
+            await super().close()
             client = self._started.client
             await client.abort(list(self._unfinished))
             if client.output_handler is not None:  # it would report the ending processes as a failure
@@ -100,7 +97,7 @@ class VllmEngine(TextEngine):
             prompt = {"type": "token", "prompt_token_ids": token_ids}
             return [output async for output in self._started.client.generate(prompt, parameters, name)][-1]
         except EngineDeadError as error:
-            raise EngineDead("the engine is closed" if self._closed else f"vLLM died: {first_line(error)}") from error
+            raise EngineDead("the engine is closed" if self.closed else f"vLLM died: {first_line(error)}") from error
         finally:
             self._unfinished.discard(name)
 
