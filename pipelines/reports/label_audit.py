@@ -30,6 +30,7 @@ class Audit:
         self._slices: dict[str, Counter[str]] = defaultdict(Counter)
 
     def add(self, row: LabeledProblem, truths: Sequence[Verdict | None], slices: Sequence[str]) -> None:
+        """Add a problem with the truth of each solution; one without any does not count."""
         truths = [None if truth is None or truth.abstained else truth for truth in truths]
         if not any(truths):
             return

@@ -78,6 +78,7 @@ class Worker:
         return self._starting
 
     async def counters(self, seconds: float) -> dict[str, int]:
+        """Return the counters of the worker's engine; nothing if it does not answer within ``seconds``."""
         import ray
 
         try:

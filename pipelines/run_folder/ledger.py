@@ -50,6 +50,7 @@ class ShardReport(Record):
     """Steps that the first labeler judged in the rows that came out, in the curate stage."""
 
     def check(self) -> None:
+        """Raise ``RunFailed`` unless rows in and rows out agree."""
         lost = self.rows_in - self.rows_out - sum(self.rejected.values()) - sum(self.failures.values())
         if lost:
             raise RunFailed(f"{self.stage}: shard {self.shard}: {lost} of {self.rows_in} rows unaccounted for")
