@@ -78,9 +78,11 @@ def raw_figures(total: Sums, weights: Array) -> dict[str, Array]:
     """Return every figure for every resample, NaN if there is nothing to measure."""
 
     def ratios(figures: Figures) -> dict[str, Array]:
-        return {
-            name: ratio(*(weights @ sum(total[n] for n in names) for names in line)) for name, line in figures.items()
-        }
+        return {name: ratio(*(weights @ added(names) for names in line)) for name, line in figures.items()}
+
+    def added(names: tuple[str, ...]) -> Array:
+        together: Array = np.sum([total[name] for name in names], axis=0)
+        return together
 
     raw = ratios(SHARES)
     clean = raw["correct_solution_accuracy"]
