@@ -55,7 +55,7 @@ def _template() -> Template:
         keep_trailing_newline=True,
     )
     environment.filters |= {"cell": cell, "fenced": fenced, "interval": with_interval, "per": _per}
-    environment.filters |= {"percent": lambda share, digits=0: f"{share:.{digits}%}", "shown": example_text}
+    environment.filters |= {"percent": _percent, "shown": example_text}
     environment.globals |= {"table": table, "audit_rows": audit_rows, "error_sets_text": error_sets_text}
     return environment.get_template("card.md")
 
@@ -120,6 +120,10 @@ def _near_copies(report: Report) -> Iterator[tuple[float, str]]:
 def _rates(found: LabelerFigures) -> tuple[str, ...]:
     shares = (found.first_error_accuracy, found.correct_solution_accuracy, found.processbench_f1)
     return tuple(map(figure, (*shares, found.generated_tokens_per_correct_first_error)))
+
+
+def _percent(share: float, digits: int = 0) -> str:
+    return f"{share:.{digits}%}"
 
 
 def _per(amount: float, count: int) -> str:
