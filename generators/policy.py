@@ -103,7 +103,6 @@ class PromptedPolicy:
         self._asked("")
 
     async def sample(self, problem: Problem, prefix: Sequence[Step], *, n: int, seed: int) -> list[Rollout]:
-        """Return ``n`` ungraded rollouts continuing from ``prefix``."""
         return self._rollouts(problem, prefix, seed, await self._write(problem, prefix, n, seed))
 
     async def next_steps(self, problem: Problem, prefix: Sequence[Step], *, n: int, seed: int) -> list[Rollout]:

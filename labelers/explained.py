@@ -43,7 +43,6 @@ class Known(NamedTuple):
 
 @lru_cache(maxsize=64)
 def known(problem: Problem) -> Known:
-    """Return the facts of a problem with a known truth."""
     quantities = problem.truth.quantities if problem.truth else ()
     asked = read_sentence(problem.question)
     given = asked.numbers | {
@@ -66,7 +65,6 @@ def _explained(quantity: Quantity, polynomials: frozenset[str], given: frozenset
 
 
 def judge_line(line: str, facts: Known) -> Judged:
-    """Return the class of one line of a solution."""
     return _judged(line, facts)._replace(repairs=REPAIRS.match(line) is not None)
 
 

@@ -1,10 +1,12 @@
 """Assembling a labeler's answer, shared by all labelers."""
 
 import asyncio
+from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Callable, Sequence
 
-from stepforge.labelers.evidence.store import Evidence, Trajectory, solution_trajectory
+from stepforge.labelers.evidence.store import QUESTION, Evidence, Trajectory, solution_trajectory
 from stepforge.schemas.labeled import Cost, LabeledProblem, LabeledSolution, LabelerCost, StepClass, StepLabel, Verdict
+from stepforge.schemas.protocols import Grader, Policy
 from stepforge.schemas.record import Record
 from stepforge.schemas.rollout import Rollout, SolvedProblem, Step
 
@@ -20,6 +22,42 @@ class LabelPart(Record):
     @property
     def name(self) -> str:
         return self.kind
+
+
+class Search(LabelPart, ABC):
+    """Searches each wrong solution for its first error; right ones are assumed to have none."""
+
+    @property
+    def asked_first(self) -> int:
+        """Samples of the question that the searches need, the given solutions included."""
+        return 0
+
+    async def __call__(self, solved: SolvedProblem, policy: Policy, grader: Grader, *, seed: int) -> LabeledProblem:
+        evidence = Evidence(solved, policy, grader, seed)
+        if self.asked_first and any(rollout.outcome == "wrong" for rollout in solved.rollouts):
+            await evidence.measure(QUESTION, 0, self.asked_first)
+        return await label_wrong(self.name, solved, evidence, lambda path: self.search(path, evidence))
+
+    @abstractmethod
+    async def search(self, path: Trajectory, evidence: Evidence) -> Verdict:
+        """Return the verdict on a wrong solution."""
+
+
+def abstention(name: str, reason: str, posterior: tuple[float, ...] | None = None) -> Verdict:
+    return Verdict(labeler=name, first_error=None, abstained=True, reason=reason, posterior=posterior)
+
+
+def no_verdict(name: str, index: int) -> Verdict:
+    """Return the abstention of a labeler that needed a step none of whose completions has a verdict."""
+    return abstention(name, f"no completion of step {index + 1} has a verdict")
+
+
+def likeliest(name: str, chances: tuple[float, ...], sure: float, unsure: str) -> Verdict:
+    """Return the likeliest first error, or none (last); an abstention for the reason ``unsure`` below ``sure``."""
+    best = max(range(len(chances)), key=chances.__getitem__)
+    if chances[best] < sure:
+        return abstention(name, unsure, chances)
+    return Verdict(labeler=name, first_error=None if best == len(chances) - 1 else best, posterior=chances)
 
 
 async def label_wrong(
@@ -38,7 +76,7 @@ async def label_wrong(
     async def verdict(rollout: Rollout) -> Verdict:
         path = solution_trajectory(rollout)
         if path.outcome == "undetermined" or not path.steps:
-            return Verdict(labeler=name, first_error=None, abstained=True, reason=TRUNCATED)
+            return abstention(name, TRUNCATED)
         searched = right_too or path.outcome == "wrong"
         return await search(path) if searched else Verdict(labeler=name, first_error=None)
 

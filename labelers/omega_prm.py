@@ -12,7 +12,7 @@ from pydantic import Field
 
 from stepforge.labelers.bisection import bisect
 from stepforge.labelers.evidence.store import QUESTION, Evidence, Trajectory, solution_trajectory
-from stepforge.labelers.labeling import TRUNCATED, LabelPart, labeled_problem
+from stepforge.labelers.labeling import TRUNCATED, LabelPart, abstention, labeled_problem
 from stepforge.labelers.search_tree import Exploration, State, Tree
 from stepforge.schemas.labeled import LabeledProblem, Verdict
 from stepforge.schemas.protocols import Grader, Policy
@@ -45,7 +45,6 @@ class OmegaPRM(LabelPart):
     tree's values are then not plain shares, so its priorities differ."""
 
     async def __call__(self, solved: SolvedProblem, policy: Policy, grader: Grader, *, seed: int) -> LabeledProblem:
-        """Search the tree of one question and label its solutions."""
         search = _Search(self, solved, Evidence(solved, policy, grader, seed))
         await search.run()
         verdicts = [search.verdict(rollout) for rollout in solved.rollouts]
@@ -78,13 +77,12 @@ class _Search:
             self.found[path.rollout] = await self._bisect(state, path)
 
     def verdict(self, rollout: Rollout) -> Verdict:
-        """Return what the search says of a solution."""
         if rollout.outcome == "correct" and rollout.steps:
             return Verdict(labeler=self.part.name, first_error=None)
         first_error = self.found.get(rollout.id)
         if first_error is not None:
             return Verdict(labeler=self.part.name, first_error=first_error)
-        return Verdict(labeler=self.part.name, first_error=None, abstained=True, reason=self._why(rollout))
+        return abstention(self.part.name, self._why(rollout))
 
     def _why(self, rollout: Rollout) -> str:
         if rollout.outcome == "undetermined" or not rollout.steps:

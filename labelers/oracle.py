@@ -19,7 +19,7 @@ from stepforge.grading.statement import ANSWER, Claim, read_claim
 from stepforge.labelers.deductions import MISSING, judge_deductions, z3_is_there
 from stepforge.labelers.derived import Held, judge_equations
 from stepforge.labelers.explained import Judged, judge_line, known
-from stepforge.labelers.labeling import LabelPart, labeled_problem
+from stepforge.labelers.labeling import LabelPart, abstention, labeled_problem
 from stepforge.labelers.moves import judge_moves
 from stepforge.schemas.labeled import LabeledProblem, StepClass, Verdict
 from stepforge.schemas.problem import Problem
@@ -35,7 +35,6 @@ class Oracle(LabelPart):
     kind: Literal["oracle"] = "oracle"
 
     async def __call__(self, solved: SolvedProblem, policy: Policy, grader: Grader, *, seed: int) -> LabeledProblem:
-        """Judge every solution; nothing is sampled."""
         verdicts = [oracle_verdict(solved.problem, rollout) for rollout in solved.rollouts]
         return labeled_problem(self.name, solved, verdicts, None)
 
@@ -43,9 +42,9 @@ class Oracle(LabelPart):
 def oracle_verdict(problem: Problem, rollout: Rollout) -> Verdict:
     """Return the first wrong step (ProcessBench's definition) and the class of every step."""
     if problem.truth is None:
-        return Verdict(labeler="oracle", first_error=None, abstained=True, reason=NO_TRUTH)
+        return abstention("oracle", NO_TRUTH)
     if problem.truth.reading == "deductions" and not z3_is_there():
-        return Verdict(labeler="oracle", first_error=None, abstained=True, reason=MISSING)
+        return abstention("oracle", MISSING)
     classes = judge(problem, rollout.steps)
     errors = [i for i, step in enumerate(classes) if step in ("wrong", "repaired")]
     return Verdict(labeler="oracle", first_error=errors[0] if errors else None, classes=classes)

@@ -141,7 +141,6 @@ class Cost(Summed):
 
 
 def cost_by_labeler(entries: "Iterable[LabelerCost]") -> dict[str, Cost]:
-    """Return each labeler's total cost."""
     return summed_costs((entry.labeler, entry.cost) for entry in entries)
 
 

@@ -66,7 +66,6 @@ class GradingPool:
             comparison.settle("undetermined")
 
     def _serve(self, queue: FairQueue, process: GradingProcess) -> None:
-        """Feed a process from a queue until it closes."""
         try:
             while (comparison := queue.take()) is not None:
                 self._compare(comparison, process, slow=queue is self._slow)
