@@ -84,7 +84,7 @@ class Judge(LabelPart):
         except SpecialToken:
             return abstention(self.name, CONTROL), Cost()
         completions = [completion for answer in answers for completion in answer]
-        return self.verdict(completions, len(steps)), _cost(completions)
+        return self.verdict(completions, len(steps)), Cost.of(completions)
 
     def prompt(self, question: str, steps: list[str], vote: int, mark: str) -> str:
         wording = self.wordings[vote % len(self.wordings)]
@@ -102,12 +102,3 @@ class Judge(LabelPart):
             return abstention(self.name, DIVIDED, shares)
         words = next(c.text for c, vote in zip(completions, read, strict=True) if vote == (True, winner))
         return Verdict(labeler=self.name, first_error=winner, posterior=shares, critique=words.strip())
-
-
-def _cost(completions: list[Completion]) -> Cost:
-    return Cost(
-        rollouts=len(completions),
-        generated_tokens=sum(c.tokens for c in completions),
-        prompt_tokens=sum(c.prompt_tokens for c in completions),
-        cached_prompt_tokens=sum(c.cached_tokens for c in completions),
-    )

@@ -121,11 +121,7 @@ class PosteriorRule(Record):
         if rollout.outcome == "undetermined" or not rollout.steps:
             return _view(self.kind, solution, (None,) * len(rollout.steps), None)
         verdict = self.model.verdict_on(rollout, stored_evidence(row)).model_copy(update={"labeler": self.kind})
-        left, targets = 1.0, []
-        for p in (verdict.posterior or ())[:-1]:
-            left -= p
-            targets.append(max(0.0, left))
-        return View(tuple(targets), verdict)
+        return View(tuple(verdict.right_so_far), verdict)
 
 
 class Agreement(Record):
