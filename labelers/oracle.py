@@ -19,8 +19,7 @@ from stepforge.grading.puzzle import TooLarge
 from stepforge.grading.puzzles import read_puzzle
 from stepforge.grading.statement import ANSWER, Claim, read_claim
 from stepforge.labelers.deductions import MISSING, judge_deductions, z3_is_there
-from stepforge.labelers.derived import Held, judge_equations
-from stepforge.labelers.explained import Judged, judge_line, known
+from stepforge.labelers.explained import Held, Judged, judge_equations, judge_line, known
 from stepforge.labelers.labeling import LabelPart, abstention, labeled_problem
 from stepforge.schemas.labeled import LabeledProblem, StepClass, Verdict
 from stepforge.schemas.problem import Problem
