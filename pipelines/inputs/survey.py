@@ -64,8 +64,10 @@ class _Told:
         return f"{name}, row {self._numbers[position]}"
 
 
-def survey(part: ProblemSet, rows: Iterable[Outcome]) -> Survey:
+def survey(part: ProblemSet, rows: Iterable[Outcome], source: str) -> Survey:
+    """Find the problems of a set; ``source`` names it in the error where it has none."""
     repeats: dict[int, str] = {}
+    last: BadInput | None = None
     firsts, further = array("q"), dict[int, list[int]]()
     told, known = _Told(), dict[bytes, int]()
     counts = dict.fromkeys(("rows", "problems", "merged", "rejected", "solutions", "without_answer"), 0)
@@ -73,6 +75,7 @@ def survey(part: ProblemSet, rows: Iterable[Outcome]) -> Survey:
         counts["rows"] += 1
         told.add(name, number, item)
         fault = item if isinstance(item, BadInput) else None
+        last = fault or last
         if isinstance(item, SourceItem):
             problem = item.problem
             first = known.setdefault(_key(problem.id) if part.id else _asked(problem.question), position)
@@ -92,6 +95,8 @@ def survey(part: ProblemSet, rows: Iterable[Outcome]) -> Survey:
                 raise fault
             counts["rejected"] += 1
         firsts.append(position)
+    if not counts["problems"]:
+        raise BadInput(f"{source}: no usable row among {counts['rows']}{f'; the last: {last}' if last else ''}")
     return Survey(ProblemCount(**counts), repeats, firsts, further)
 
 
