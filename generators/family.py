@@ -86,8 +86,6 @@ class Family(ProblemFamily):
 
 
 class Worked(NamedTuple):
-    """A problem before it has an id, and a solution."""
-
     question: str
     lines: tuple[str, ...]
     answer: str

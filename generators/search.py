@@ -28,8 +28,6 @@ ValueKind = Literal["scorer", "certainty", "monte_carlo"]
 
 
 class Asked(NamedTuple):
-    """The resources of a search."""
-
     problem: Problem
     policy: PromptedPolicy
     grader: Grader

@@ -40,8 +40,6 @@ _ORDINAL = re.compile(r"(\d+)(?:st|nd|rd|th)", re.ASCII)
 
 @dataclass(frozen=True, slots=True)
 class PlainNumber:
-    """An exact value and the unit it was written with."""
-
     value: Fraction
     unit: Unit
     other: Fraction | None = None

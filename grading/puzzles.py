@@ -9,8 +9,6 @@ from stepforge.schemas.rollout import Outcome
 
 
 class Levels(NamedTuple):
-    """How full both are."""
-
     a: int
     b: int
 

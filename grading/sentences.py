@@ -41,8 +41,6 @@ class Run(NamedTuple):
 
 
 class Reading(NamedTuple):
-    """What a sentence states."""
-
     numbers: frozenset[str]
     """Every number and polynomial in it, in canonical text."""
     equations: tuple[tuple[str, ...], ...]

@@ -87,8 +87,6 @@ def _follows(known: tuple[Formula, ...], conclusion: Formula) -> bool | None:
 
 
 class _Terms:
-    """Formulas as Z3's terms."""
-
     def __init__(self, context: Any) -> None:
         import z3
 

@@ -42,8 +42,6 @@ class Judged(NamedTuple):
 
 
 class Known(NamedTuple):
-    """What a problem's truth says, ready to compare with."""
-
     answer: str | None
     order: dict[str, int]
     values: dict[str, str]

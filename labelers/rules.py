@@ -23,8 +23,6 @@ UNMEASURED = "the step at which success ends was not measured"
 
 
 class View(NamedTuple):
-    """What a rule makes of one solution."""
-
     targets: tuple[float | None, ...]
     verdict: Verdict
 

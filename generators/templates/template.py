@@ -26,8 +26,6 @@ _PART = re.compile(r"^#(init|conditions|answer):", re.MULTILINE)
 
 
 class Instance(NamedTuple):
-    """A problem drawn from a template."""
-
     question: str
     equations: tuple[tuple[str, str], ...]
     """(expression, value) of the worked answer, in order."""

@@ -30,8 +30,6 @@ class Refused(NamedTuple):
 
 
 class Attempt(NamedTuple):
-    """The result and cost of one attempt."""
-
     made: SourceItem | Refused
     cost: Cost = Cost()
 

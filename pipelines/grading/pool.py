@@ -24,8 +24,6 @@ BUDGET = 3.0
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """A requested comparison, and where its outcome goes."""
-
     problem: str
     reference: str
     answer: str
