@@ -21,14 +21,9 @@ _NOT_UNITS = words(
     "sec csc log exp choose divided to not remainder r equals is are was then than but because since so which"
 )
 _SCALES = {
-    "hundred": 10**2,
-    "thousand": 10**3,
-    "million": 10**6,
-    "billion": 10**9,
-    "trillion": 10**12,
-    "万": 10**4,
-    "亿": 10**8,
-}
+    "hundred": 10**2, "thousand": 10**3, "million": 10**6, "billion": 10**9, "trillion": 10**12,
+    "万": 10**4, "亿": 10**8,
+}  # fmt: skip
 _SUFFIXES = {"K": 10**3, "k": 10**3, "M": 10**6, "mn": 10**6, "B": 10**9, "bn": 10**9}
 _COUNTS = {"dozen": 12, "score": 20, "gross": 144}
 PARTS = {

@@ -14,13 +14,15 @@ from stepforge.schemas.record import Record
 from stepforge.schemas.rollout import SolvedProblem
 
 
-@runtime_checkable
-class Labeler(Protocol):
-    """Labels a solved problem; pure except for the policy and the grader."""
-
+class _Named(Protocol):
     @property
     def name(self) -> str:
-        """The name in reports."""
+        """The name in reports and in the ledger."""
+
+
+@runtime_checkable
+class Labeler(_Named, Protocol):
+    """Labels a solved problem; pure except for the policy and the grader."""
 
     async def __call__(self, solved: SolvedProblem, policy: Policy, grader: Grader, *, seed: int) -> LabeledProblem:
         """Return the problem with its solutions labeled, and all the evidence."""
@@ -49,19 +51,15 @@ class PooledLabeler(Labeler, Protocol):
 
 
 @runtime_checkable
-class Combiner(Protocol):
+class Combiner(_Named, Protocol):
     """Has no evidence of its own; works from the others' verdicts."""
-
-    @property
-    def name(self) -> str:
-        """The name in reports."""
 
     def combine(self, verdicts: Sequence[Verdict]) -> Verdict:
         """Return a verdict on one solution from those of the labelers."""
 
 
 @runtime_checkable
-class FollowUp(Protocol):
+class FollowUp(_Named, Protocol):
     """Samples more completions for other labelers' verdicts."""
 
     @property

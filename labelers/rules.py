@@ -45,7 +45,7 @@ class Soft(Record):
     """The first step at or below this is the first error."""
 
     def view(self, row: LabeledProblem, solution: LabeledSolution) -> View:
-        targets = [None if label is None else _value(label) for label in solution.labels]
+        targets = list(map(_value, solution.labels))
         alive = [None if label is None else self._alive(label) for label in solution.labels]
         return _view(self.kind, solution, targets, first_loss(alive))
 
@@ -101,8 +101,7 @@ class Scan(Record):
         base = base_rate(row)
         targets: list[float | None] = [1.0] * error + [0.0] + [None] * (steps - error - 1)
         for i in range(max(0, error - self.tolerance), error):
-            label = solution.labels[i]
-            value = None if label is None else _value(label)
+            value = _value(solution.labels[i])
             targets[i] = None if value is None or not base else min(1.0, value / base)
         return View(tuple(targets), verdict)
 
@@ -216,7 +215,7 @@ def base_rate(row: LabeledProblem) -> float | None:
 
 def values_with_base(row: LabeledProblem, solution: LabeledSolution) -> list[float | None]:
     """Return V before the first step and after each."""
-    return [base_rate(row), *(None if label is None else _value(label) for label in solution.labels)]
+    return [base_rate(row), *map(_value, solution.labels)]
 
 
 def _kept(before: float | None, after: float | None) -> float | None:
@@ -225,9 +224,9 @@ def _kept(before: float | None, after: float | None) -> float | None:
     return min(1.0, after / before) if before else 0.0
 
 
-def _value(label: StepLabel) -> float | None:
-    if label.stopping == "fixed" or not label.trials:
-        return label.value
+def _value(label: StepLabel | None) -> float | None:
+    if label is None or label.stopping == "fixed" or not label.trials:
+        return label and label.value
     return (label.successes + 1) / (label.trials + 2)
 
 
