@@ -108,11 +108,8 @@ class HeldOutIndex:
     def find(self, question: str) -> str | None:
         """Return how and where a question is held out, as ``verbatim in gsm8k``, by the most reliable way."""
         tokens = tokens_of(question)
-        for way in WAYS:
-            name = self._found(way, tokens) if way in self._ways else None
-            if name is not None:
-                return f"{way} in {name}"
-        return None
+        found = ((way, self._found(way, tokens)) for way in WAYS if way in self._ways)
+        return next((f"{way} in {name}" for way, name in found if name is not None), None)
 
     def _found(self, way: Way, tokens: list[str]) -> str | None:
         if way == "verbatim":

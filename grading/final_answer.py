@@ -99,17 +99,16 @@ def _stated(text: str) -> str | None:
         return _cut(_stated(tag) or short or last_value(tag))
     if (box := boxed(text)) is not None:
         return _cut(box) or ""
-    finders: tuple[Callable[[str], str | None], ...] = (_hashes, in_json, after_colon, after_is, chosen)
-    for find in finders:
-        found = _cut(find(text))
-        if found:
-            return found
-    return None
+    found = (_cut(find(text)) for find in _FINDERS)
+    return next(filter(None, found), None)
 
 
 def _hashes(text: str) -> str | None:
     found = after_hashes(text)
     return None if found is None else answer_of(found[: 2 * MAX_ANSWER]) or bare(found)
+
+
+_FINDERS: tuple[Callable[[str], str | None], ...] = (_hashes, in_json, after_colon, after_is, chosen)
 
 
 def _cut(found: str | None) -> str | None:

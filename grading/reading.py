@@ -4,6 +4,7 @@ An answer of another kind or arity than its reference's is never handed on, so t
 """
 
 import re
+from collections.abc import Iterator
 from fractions import Fraction
 from functools import lru_cache
 from itertools import accumulate
@@ -265,8 +266,12 @@ def _inside(text: str) -> tuple[str, ItemsKind, str]:
 
 
 def _closes_at_end(text: str) -> bool:
-    depths = list(accumulate((c in "([{") - (c in ")]}") for c in text))
-    return 0 in depths and depths.index(0) == len(text) - 1
+    return next((place for place, depth in enumerate(_depths(text)) if depth == 0), None) == len(text) - 1
+
+
+def _depths(text: str) -> Iterator[int]:
+    """Yield for each character how many brackets are open after it."""
+    return accumulate((c in "([{") - (c in ")]}") for c in text)
 
 
 def _split(text: str, *, bracketed: bool) -> tuple[str, ...]:
@@ -278,12 +283,5 @@ def _split(text: str, *, bracketed: bool) -> tuple[str, ...]:
     elif ", " in flat:  # (1,000, 2,000)
         flat = _THOUSANDS_INSIDE.sub(lambda m: m[0].replace(",", ""), flat)
     flat = _JUXTAPOSED.sub(lambda m: m[0].strip() + " , ", flat)
-    parts, depth, start = [], 0, 0
-    for position, character in enumerate(flat):
-        depth += (character in "([{") - (character in ")]}")
-        if character in ",;" and depth <= 0:
-            parts.append(flat[start:position].strip())
-            start = position + 1
-    parts.append(flat[start:].strip())
-    named = tuple(part for part in parts if part)
-    return named or (text,)
+    apart = "".join("\0" if c in ",;" and depth <= 0 else c for c, depth in zip(flat, _depths(flat), strict=True))
+    return tuple(part.strip() for part in apart.split("\0") if part.strip()) or (text,)

@@ -143,10 +143,9 @@ def judge_equations(line: str, held: Held) -> Judged:
     if answer is not None and held.answer is not None and not close(answer, held.answer, said or ""):
         return Judged("wrong")
     found = list(equations(line))
-    for readings in found:
-        true = next(filter(stated.holds, readings), None)
-        if true is None or not held.reaches(true):
-            return Judged("wrong")
+    true = (next(filter(stated.holds, readings), None) for readings in found)
+    if not all(sides is not None and held.reaches(sides) for sides in true):
+        return Judged("wrong")
     return Judged("right" if answer is not None or found else "unknown")
 
 

@@ -8,7 +8,9 @@ speaks against "no error".
 """
 
 from collections.abc import Sequence
+from itertools import accumulate
 from math import exp, log
+from operator import mul
 from typing import Literal
 
 from pydantic import Field
@@ -75,8 +77,5 @@ class RewardModel(LabelPart):
 
 def first_error_chances(right: Sequence[float]) -> list[float]:
     """Return the chance of each first error and of none, given each step's chance of being right after right ones."""
-    found, before = [], 1.0
-    for chance in right:
-        found.append(before * (1 - chance))
-        before *= chance
-    return [*found, before]
+    before = list(accumulate(right, mul, initial=1.0))
+    return [*(rest * (1 - chance) for rest, chance in zip(before, right, strict=False)), before[-1]]
