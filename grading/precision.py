@@ -80,10 +80,12 @@ class Precise:
                 return mp.floor(args[0])
             case "ceiling":
                 return mp.ceil(args[0])
+            case "factorial" if mp.im(args[0]) or not 0 <= mp.re(args[0]) <= 1000:
+                raise Undefined
             case "factorial":
-                return self._factorial(args[0])
-            case "binomial":
-                return mp.binomial(*map(self._small, args))
+                return mp.factorial(args[0])
+            case "binomial" if not any(mp.im(arg) or abs(arg) > 1000 for arg in args):
+                return mp.binomial(*args)
             case "call":
                 return self._call(node.name, args[0])
         raise Beyond(node.op)
@@ -122,16 +124,6 @@ class Precise:
             if self.real or degree != 2:
                 raise Undefined
         return mp.root(value, int(degree))
-
-    def _factorial(self, value: Any) -> Any:
-        if self.context.im(value) or not 0 <= self.context.re(value) <= 1000:
-            raise Undefined
-        return self.context.factorial(value)
-
-    def _small(self, value: Any) -> Any:
-        if self.context.im(value) or abs(value) > 1000:
-            raise Beyond("binomial")
-        return value
 
     def _call(self, name: str, value: Any) -> Any:
         mp = self.context

@@ -168,7 +168,8 @@ def _value(text: str, *, whole: bool) -> Value | None:
     if (number := read_number(text)) is not None:
         formula = read_formula(text) if number.unit.letter else None
         return Value(text, number, formula, number.unit)
-    if not text or text[-1] in ",;" or (whole and _is_collection(text)):
+    collection = text.startswith(("\\{", "[", "]")) or "\\pm" in text or "\\mp" in text
+    if not text or text[-1] in ",;" or (whole and collection):
         return None
     if "degrees" in text and _TRIGONOMETRIC.search(text):
         text = _DEGREES.sub(r"(\1 \\pi /180)", text)
@@ -185,10 +186,6 @@ def _value(text: str, *, whole: bool) -> Value | None:
             text, None, read_formula(f"{dotted[1]}{dotted[2]}.{dotted[3]}\\overline{{{dotted[4]}}}"), Unit("...")
         )
     return None
-
-
-def _is_collection(text: str) -> bool:
-    return text.startswith(("\\{", "[", "]")) or "\\pm" in text or "\\mp" in text
 
 
 def _matrix(text: str) -> Reading:

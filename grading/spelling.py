@@ -112,7 +112,7 @@ def cleaned(text: str) -> str:
     result = text.strip()
     if not result.isascii():
         result = _ascii(result)
-    result = _unframed(_without_stop(result))
+    result = _unframed(result if result.endswith("...") else result.rstrip(".").strip())
     if "^{" in result:
         result = _UNIT_POWERS.sub(lambda m: _LETTERS.sub(r"\\text{\g<0>}", m[1]), result)
     for pattern, replacement in _REWRITES:
@@ -128,11 +128,6 @@ def _ascii(text: str) -> str:
         for found in set(run.findall(text)):
             text = text.replace(found, sign + "{" + "".join(digits[c] for c in found) + "}")
     return _ROOT.sub(r"\1{\2}", text.translate(_TRANSLATED).replace(_MARK, "").strip())
-
-
-def _without_stop(text: str) -> str:
-    """Strip the final full stop, but not the dots of ``0.333...``."""
-    return text if text.endswith("...") else text.rstrip(".").strip()
 
 
 def _unframed(text: str) -> str:

@@ -105,7 +105,11 @@ def labeled_problem(
 ) -> LabeledProblem:
     """Combine a labeler's verdicts, one per solution, with its evidence and cost."""
     solutions = tuple(
-        LabeledSolution(rollout=rollout, labels=_labels(rollout, evidence), verdict=of_policy(verdict, rollout.steps))
+        LabeledSolution(
+            rollout=rollout,
+            labels=labels_of(solution_trajectory(rollout), evidence) if evidence else (None,) * len(rollout.steps),
+            verdict=of_policy(verdict, rollout.steps),
+        )
         for rollout, verdict in zip(solved.rollouts, verdicts, strict=True)
     )
     spent = (Cost() if evidence is None else evidence.cost) + (cost or Cost())
@@ -131,12 +135,6 @@ def of_policy(verdict: Verdict, steps: Sequence[Step]) -> Verdict:
         after: StepClass = "after"
         classes = (*classes[:error], classes[verdict.first_error or 0], *[after] * (len(steps) - error - 1))
     return verdict.model_copy(update={"first_error": error, "classes": classes})
-
-
-def _labels(rollout: Rollout, evidence: Evidence | None) -> tuple[StepLabel | None, ...]:
-    if evidence is None:
-        return (None,) * len(rollout.steps)
-    return labels_of(solution_trajectory(rollout), evidence)
 
 
 async def label_with_all(

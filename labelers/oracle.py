@@ -87,7 +87,8 @@ def _judged(problem: Problem, steps: tuple[Step, ...]) -> list[tuple[int, Judged
 
 
 def _judged_claims(problem: Problem, steps: tuple[Step, ...]) -> list[tuple[int, Judged]]:
-    values = _known_values(problem)
+    values = {q.name: q.value for q in problem.truth.quantities} if problem.truth else {}
+    values |= {} if problem.answer is None else {ANSWER: problem.answer}
     calls = problem.truth is not None and problem.truth.reading == "calls"
     judged = []
     for step, line in _lines(steps):
@@ -140,13 +141,6 @@ def _lines(steps: tuple[Step, ...]) -> Iterator[tuple[int, str]]:
         line += rest
     if steps:
         yield owner, line
-
-
-def _known_values(problem: Problem) -> dict[str, str]:
-    known = {q.name: q.value for q in problem.truth.quantities} if problem.truth else {}
-    if problem.answer is not None:
-        known[ANSWER] = problem.answer
-    return known
 
 
 def _holds(claim: Claim, known: dict[str, str]) -> bool:

@@ -89,7 +89,8 @@ class PeopleRule(Record):
             return verdict
         steps = len(solution.rollout.steps)
         place = steps if verdict.first_error is None else verdict.first_error
-        error: StepClass = "repaired" if _repaired(said, place) else "wrong"
+        found = [one.finding for one in said if one.step == place]
+        error: StepClass = "repaired" if found.count("repaired") > found.count("wrong") else "wrong"
         classes: list[StepClass] = [*["right"] * place, error, *["after"] * steps]  # type: ignore[list-item]
         return verdict.model_copy(update={"classes": tuple(classes[:steps])})
 
@@ -178,8 +179,3 @@ def likelihood(first_error: int, step: int | None, steps: int, mistakes: float, 
     else:
         is_wrong = first_error == step
     return 1 - mistakes if is_wrong == wrong else mistakes
-
-
-def _repaired(findings: Iterable[StepFinding], step: int) -> bool:
-    said = [one.finding for one in findings if one.step == step]
-    return said.count("repaired") > said.count("wrong")
