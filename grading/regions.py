@@ -139,19 +139,15 @@ def _inequalities(text: str) -> Region:
     listed = [part for part in re.split(rf"{_OR.pattern}|,", text) if part.strip()]
     variable, unequal, _ = listed[0].partition("\\ne")
     whole = [part if _RELATION.search(part) or not unequal else variable + unequal + part for part in listed]
-    parts = [_inequality(part) for part in whole]
+    parts = [reduce(_overlap, map(_chain, _AND.split(part))) for part in whole]  # x > 1 and x < 4
     region = _joined([piece for pieces in parts for piece in pieces])
     if region.pieces == (_EVERYTHING,) and not _OR.search(text):
         return _joined(reduce(_overlap, parts))
     return region
 
 
-def _inequality(text: str) -> list[Interval]:
-    """Read ``x < 2``, ``3 \\le x < 5`` or ``x > 1 and x < 4``."""
-    return reduce(_overlap, map(_chain, _AND.split(text)))
-
-
 def _chain(text: str) -> list[Interval]:
+    """Read ``x < 2`` or ``3 \\le x < 5``."""
     signs = [sign.group() for sign in _RELATION.finditer(text)]
     terms = _RELATION.split(text)
     places = [i for i, term in enumerate(terms) if _VARIABLE.fullmatch(term) and term.strip() not in _CONSTANTS]

@@ -6,6 +6,7 @@ solution is never continued. One departure, which ``solutions_first = false`` un
 searched before the tree's rollouts, so each gets a label within the limit.
 """
 
+from dataclasses import dataclass
 from math import sqrt
 from typing import Literal, NamedTuple
 
@@ -61,22 +62,16 @@ class Exploration(NamedTuple):
     c_puct: float = 0.125
 
 
+@dataclass(eq=False)
 class State:
     """An estimated prefix, and its wrong rollouts not searched yet."""
 
-    def __init__(self, depth: int, label: StepLabel) -> None:
-        self.depth = depth
-        """Steps in the prefix."""
-        self.label = label
-        self.visits = 0
-        """N(s): how often one of its rollouts was selected."""
-        self.pool: list[Trajectory] = []
-
-    @property
-    def searchable(self) -> bool:
-        """Whether MC(s) > 0. The paper also asks for MC(s) < 1, which any state with a wrong rollout of its own has;
-        solutions that were supplied are searched at MC(s) = 1 too."""
-        return bool(self.label.value)
+    depth: int
+    """Steps in the prefix."""
+    label: StepLabel
+    pool: list[Trajectory]
+    visits: int = 0
+    """N(s): how often one of its rollouts was selected."""
 
 
 def rollout_quality(value: float, tokens: int, constants: Exploration) -> float:
@@ -99,9 +94,9 @@ class Tree:
     def add(self, prefix: str, depth: int, label: StepLabel, wrong: list[Trajectory]) -> State:
         """Return the state of a prefix; a new one adds its wrong rollouts to the pool."""
         if prefix not in self.states:
-            state = self.states[prefix] = State(depth, label)
-            if state.searchable:
-                state.pool = list(wrong)
+            # The paper also asks for MC(s) < 1, which any state with a wrong rollout of its own has; solutions that
+            # were supplied are searched at MC(s) = 1 too.
+            self.states[prefix] = State(depth, label, list(wrong) if label.value else [])
         return self.states[prefix]
 
     def select(self) -> tuple[State, Trajectory] | None:
