@@ -33,7 +33,7 @@ LONG = 600
 
 
 class Segmenter(Record, ABC):
-    """Cuts a text into pieces; an empty text has none."""
+    """Cuts a text into pieces; an empty text has none. White space joins the piece before it, at the start the next."""
 
     inline: ClassVar[bool] = False
     """Whether mathematics within a line is kept whole too: for cuts that may fall anywhere in a line."""
@@ -44,8 +44,8 @@ class Segmenter(Record, ABC):
     def __call__(self, text: str) -> tuple[str, ...]:
         blocks = whole_blocks(text, inline=self.inline) if self.keeps_blocks else []
         edges = [0, *(cut for cut in self.cuts(text) if not inside(cut, blocks)), len(text)]
-        pieces = [text[a:b] for a, b in pairwise(edges) if a < b]
-        return tuple(_with_blanks_joined(pieces) if any(map(str.isspace, pieces)) else pieces)
+        solid = [a for a, b in pairwise(edges) if a < b and not text[a:b].isspace()]
+        return tuple(text[a:b] for a, b in pairwise([0, *solid[1:], len(text)]) if a < b)
 
     @abstractmethod
     def cuts(self, text: str) -> Iterable[int]:
@@ -156,21 +156,6 @@ def _nearest(gaps: list[int], target: int) -> int:
     after = bisect_left(gaps, target)
     around = gaps[max(0, after - 1) : after + 1]
     return min(around, key=lambda gap: abs(gap - target))
-
-
-def _with_blanks_joined(pieces: Iterable[str]) -> Iterator[str]:
-    """Join white space to the piece before it; at the start of the text, to the piece after it."""
-    run: list[str] = []
-    solid = False
-    for piece in pieces:
-        blank = piece.isspace()
-        if solid and not blank:
-            yield "".join(run)
-            run = []
-        run.append(piece)
-        solid = solid or not blank
-    if run:
-        yield "".join(run)
 
 
 class _Line(NamedTuple):

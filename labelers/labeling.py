@@ -170,14 +170,8 @@ async def _labeled(
 
 def _checked_critiques(verdicts: Sequence[Verdict]) -> list[Verdict]:
     """Keep a judge's words only if a labeler with other evidence names the same step."""
+    others = [v for v in verdicts if v.critique is None and v.labeler not in ("oracle", "consensus")]
+    named = [other.first_error for other in others if not other.abstained]
     return [
-        verdict
-        if verdict.critique is None or any(_supports(other, verdict) for other in verdicts)
-        else verdict.model_copy(update={"critique": None})
-        for verdict in verdicts
+        v if v.critique is None or v.first_error in named else v.model_copy(update={"critique": None}) for v in verdicts
     ]
-
-
-def _supports(other: Verdict, judge: Verdict) -> bool:
-    independent = other.critique is None and other.labeler not in ("oracle", "consensus")
-    return independent and not other.abstained and other.first_error == judge.first_error

@@ -5,7 +5,7 @@ to a whole run.
 """
 
 from collections.abc import Sequence
-from itertools import pairwise
+from itertools import pairwise, takewhile
 from typing import Annotated, Literal, NamedTuple, get_args
 
 from pydantic import Field
@@ -194,17 +194,11 @@ def first_loss(alive: Sequence[bool | None]) -> int | None:
     If every step up to the loss was measured, it is the first False. If only some were, a success proves the steps
     before it, and the loss is known if it follows the last success directly.
     """
-    for i, value in enumerate(alive):
-        if value is None:
-            break
-        if not value:
-            return i
-    else:
-        return len(alive)
-    last_alive = max((i for i, value in enumerate(alive) if value), default=-1)
-    if last_alive == len(alive) - 1:
-        return len(alive)
-    return last_alive + 1 if alive[last_alive + 1] is False else None
+    measured = list(takewhile(lambda value: value is not None, alive))
+    if False in measured:
+        return measured.index(False)
+    after = max((place for place, value in enumerate(alive, start=1) if value), default=0)
+    return after if after == len(alive) or alive[after] is False else None
 
 
 def base_rate(row: LabeledProblem) -> float | None:

@@ -57,8 +57,7 @@ class FairQueue:
     def take(self) -> Comparison | None:
         """Wait for a comparison and return it; None once the queue is closed."""
         with self._changed:
-            while not self._waiting and not self._closed:
-                self._changed.wait()
+            self._changed.wait_for(lambda: self._waiting or self._closed)
             if self._closed:
                 return None
             problem, comparisons = self._waiting.popitem(last=False)

@@ -2,14 +2,17 @@
 
 from array import array
 from bisect import bisect_right
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from hashlib import blake2b
+from itertools import pairwise
 from typing import NamedTuple
 
 from stepforge.generators.problem_sets import ProblemSet, SourceItem
 from stepforge.schemas.errors import BadInput
 from stepforge.schemas.record import Record
 
+GAP = 512
+"""Rows read for nothing rather than to begin anew."""
 Outcome = tuple[str, int, SourceItem | BadInput]
 """A row's file and its number there, and what it holds."""
 
@@ -133,13 +136,7 @@ def _number(key: bytes) -> int:
     return int.from_bytes(key[:8], "little")
 
 
-def runs(positions: Iterable[int], gap: int = 512) -> Iterator[list[int]]:
+def runs(positions: Sequence[int]) -> Iterator[Sequence[int]]:
     """Yield ordered positions in runs read in one go: each is close to the next."""
-    run: list[int] = []
-    for position in positions:
-        if run and position - run[-1] > gap:
-            yield run
-            run = []
-        run.append(position)
-    if run:
-        yield run
+    starts = [i for i, (one, after) in enumerate(pairwise(positions), start=1) if after - one > GAP]
+    return (positions[a:b] for a, b in pairwise([0, *starts, len(positions)]) if a < b)
