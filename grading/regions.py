@@ -99,7 +99,8 @@ def _reals(text: str) -> Region:
     if rest and removed is None:
         raise _NotARegion
     points = removed[1].split(",") if removed else []
-    return Region(tuple(reduce(_overlap, map(_all_but, points), [_EVERYTHING])))
+    pieces = reduce(_overlap, map(_all_but, points), [_EVERYTHING])
+    return Region(tuple(pieces))
 
 
 def standard_brackets(text: str) -> str:

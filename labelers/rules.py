@@ -220,7 +220,7 @@ def _kept(before: float | None, after: float | None) -> float | None:
 
 def _value(label: StepLabel | None) -> float | None:
     if label is None or label.stopping == "fixed" or not label.trials:
-        return label and label.value
+        return None if label is None else label.value
     return (label.successes + 1) / (label.trials + 2)
 
 
