@@ -12,7 +12,7 @@ from fractions import Fraction
 from itertools import permutations
 from typing import Any
 
-from stepforge.grading.precision import MAX_COST, Precise, Undefined, contexts
+from stepforge.grading.precision import Precise, Undefined, contexts
 from stepforge.grading.trees import PRIME, Beyond, Formula, Node, modular, with_variables
 from stepforge.schemas.rollout import Outcome
 
@@ -100,15 +100,14 @@ _WHOLE = (3, 4, 7, 12, 19, 26)
 
 def _same_in_precision(left: Formula, right: Formula, log_base: str) -> Outcome:
     names = sorted(left.names | right.names)
-    real = bool(names) and "i" not in left.operations | right.operations
+    operations = left.operations | right.operations
+    real = bool(names) and "i" not in operations
     low, high = (Precise(context, real=real, log_base=log_base) for context in contexts())
-    low.cost = high.cost = MAX_COST
     try:
         if not names:
             return _same_at(low, high, left.node, right.node, {}) or "undetermined"
-        counting = left.operations | right.operations
         outcomes: list[Any] = []
-        if not counting & {"factorial", "binomial"}:
+        if not operations & {"factorial", "binomial"}:
             outcomes = [_same_at(low, high, left.node, right.node, p) for p in _points(names)]
         if not {"correct", "wrong"} & set(outcomes):  # defined for whole numbers only, as n! and (-1)^n
             points = [{name: Fraction(_WHOLE[(i + j) % 6]) for j, name in enumerate(names)} for i in range(6)]
@@ -133,12 +132,12 @@ def _same_at(low: Precise, high: Precise, left: Node, right: Node, point: Mappin
     sides = [_value_at(low, side, point) for side in (left, right)]
     if sides[0] is None or sides[1] is None:
         return None if sides[0] is sides[1] else "undetermined"
-    if low.differ(*sides):
-        if not low.tiny(*sides):
-            return "wrong"
-        precise = [_value_at(high, side, point) for side in (left, right)]
-        return _of_tiny(low, high, sides, precise)
+    differ = low.differ(*sides)
+    if differ and not low.tiny(*sides):
+        return "wrong"
     precise = [_value_at(high, side, point) for side in (left, right)]
+    if differ:
+        return _of_tiny(low, high, sides, precise)
     return "undetermined" if high.differ(*precise) or low.lossy or high.lossy else "correct"
 
 

@@ -2,6 +2,7 @@
 
 import threading
 from collections.abc import Mapping
+from dataclasses import dataclass
 from fractions import Fraction
 from functools import lru_cache
 from typing import Any
@@ -34,15 +35,17 @@ class Undefined(ArithmeticError):
     """A formula has no real value at a point."""
 
 
+@dataclass
 class Precise:
     """Works formulas out in one context; ``real`` refuses roots and logarithms of negative numbers."""
 
-    def __init__(self, context: Any, *, real: bool, log_base: str) -> None:
-        self.context = context
-        self.real = real
-        self.log_base = log_base
-        self.lossy = False
-        self.cost = MAX_COST
+    context: Any
+    real: bool
+    log_base: str
+    lossy: bool = False
+    """Whether a sum lost a term beside a bigger one."""
+    cost: int = MAX_COST
+    """Operations left."""
 
     def differ(self, left: Any, right: Any) -> bool:
         return bool(abs(left - right) > self.context.mpf(10) ** (30 - self.context.dps) * max(abs(left), abs(right)))
