@@ -82,8 +82,7 @@ class _Parser:
             if token in ("*", "/"):
                 self.take()
                 divided = token == "/"
-                other = self.signed()
-                value = self.make("quotient" if divided else "product", value, other)
+                value = self.make("quotient" if divided else "product", value, self.signed())
             elif self._starts_factor(token):
                 self.doubtful |= divided
                 value = self._juxtaposed(value)

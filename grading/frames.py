@@ -7,6 +7,7 @@ import json
 import re
 from typing import NamedTuple
 
+from stepforge.grading.spelling import between
 from stepforge.grading.units import ratio, read_unit
 
 MAX_ANSWER = 2000
@@ -202,13 +203,7 @@ def bare(text: str) -> str:
     plain = text.strip().strip("*").strip()
     plain = plain if plain.endswith(("\\right.", "...")) else plain.rstrip(".。").strip()
     for opening, closing in (("$$", "$$"), ("\\(", "\\)"), ("\\[", "\\]"), ("$", "$")):
-        inner = plain[len(opening) : -len(closing)]
-        if (
-            len(plain) > len(opening) + len(closing)
-            and plain.startswith(opening)
-            and plain.endswith(closing)
-            and opening not in inner.replace("\\$", "")
-            and not inner.endswith("\\")
-        ):
+        inner = between(opening, plain, closing)
+        if inner and opening not in inner.replace("\\$", "") and not inner.endswith("\\"):
             return inner.strip()
     return plain

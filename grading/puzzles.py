@@ -42,9 +42,6 @@ class Jugs(Puzzle):
     def solved(self, state: Levels) -> bool:
         return state.a == self.wanted
 
-    def told(self, state: Levels) -> str:
-        return f"{state.a} {state.b}"
-
 
 DIRECTIONS = {"left": (-1, 0), "right": (1, 0), "up": (0, 1), "down": (0, -1)}
 
@@ -83,9 +80,6 @@ class Grid(Puzzle):
 
     def solved(self, state: Cell) -> bool:
         return state == self.goal
-
-    def told(self, state: Cell) -> str:
-        return f"{state.x} {state.y}"
 
 
 ALONE = "nothing"

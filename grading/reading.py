@@ -26,7 +26,7 @@ from stepforge.grading.answer_types import (
 from stepforge.grading.formula import read_formula
 from stepforge.grading.plain_numbers import PlainNumber, read_number
 from stepforge.grading.regions import read_region, standard_brackets
-from stepforge.grading.spelling import without_text_commands
+from stepforge.grading.spelling import between, without_text_commands
 from stepforge.grading.units import Unit, read_unit, split_unit
 from stepforge.grading.vocabulary import is_word
 
@@ -255,8 +255,8 @@ def _folded(text: str) -> str:
 def _inside(text: str) -> tuple[str, ItemsKind, str]:
     """Return what the outermost brackets hold, which collection they make, and the bracket; empty where none is."""
     for opening, closing in (("\\{", "\\}"), ("{", "}")):
-        if text.startswith(opening) and text.endswith(closing) and _closes_at_end(text.replace("\\", "")):
-            return text[len(opening) : -len(closing)], "list", opening
+        if (inner := between(opening, text, closing)) and _closes_at_end(text.replace("\\", "")):
+            return inner, "list", opening
     if text[:1] in ("(", "[") and text[-1:] in (")", "]") and _closes_at_end(text):
         return text[1:-1], "tuple" if text[0] + text[-1] in ("()", "[]") else "interval", text[0]
     return text, "list", ""

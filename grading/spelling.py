@@ -133,13 +133,18 @@ def _ascii(text: str) -> str:
 def _unframed(text: str) -> str:
     for _ in range(3):
         for opening, closing in _FRAMES:
-            inner = text[len(opening) : len(text) - len(closing)]
-            framed = len(text) > len(opening) + len(closing) and text.startswith(opening) and text.endswith(closing)
-            if framed and opening not in inner and _balanced(inner):
+            inner = between(opening, text, closing)
+            if inner and opening not in inner and _balanced(inner):
                 text = inner.strip()
         emphasis = _EMPHASIS.fullmatch(text)
         text = emphasis[1].strip() if emphasis else text
     return text
+
+
+def between(opening: str, text: str, closing: str) -> str:
+    """Return what the two frame; empty where they do not, or frame nothing."""
+    framed = text.startswith(opening) and text.endswith(closing)
+    return text[len(opening) : len(text) - len(closing)] if framed else ""
 
 
 def _balanced(text: str) -> bool:
