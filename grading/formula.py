@@ -75,19 +75,15 @@ class _Parser:
         return terms[0] if len(terms) == 1 else self.make("sum", *terms)
 
     def product(self) -> Node:
-        value = self.signed()
-        divided = False
-        while True:
-            token = self.peek()
-            if token in ("*", "/"):
-                self.take()
-                divided = token == "/"
+        value, divided = self.signed(), False
+        while self.peek() in ("*", "/") or self._starts_factor(self.peek()):
+            if self.peek() in ("*", "/"):
+                divided = self.take() == "/"
                 value = self.make("quotient" if divided else "product", value, self.signed())
-            elif self._starts_factor(token):
+            else:
                 self.doubtful |= divided
                 value = self._juxtaposed(value)
-            else:
-                return value
+        return value
 
     def _juxtaposed(self, value: Node) -> Node:
         if value.op == "number" and value.value.denominator == 1 and self.peek() == "frac":
@@ -103,10 +99,8 @@ class _Parser:
     def _starts_factor(self, token: str) -> bool:
         if token == "|":
             return self.bars == 0
-        return bool(token) and (token[0].isdigit() or token in "([{" or (token[0] == ".") or self._named(token))
-
-    def _named(self, token: str) -> bool:
-        return (len(token) == 1 and token.isalpha()) or token in _COMMANDS
+        named = token in _COMMANDS or (len(token) == 1 and token.isalpha())
+        return named or (bool(token) and (token[0].isdigit() or token in "([{" or token[0] == "."))
 
     def signed(self) -> Node:
         negative = False

@@ -105,9 +105,7 @@ def read_unit(text: str) -> Unit | None:
     """Return the unit that follows a number; None where the text is no unit but more mathematics."""
     if (base := _BASE.fullmatch(text)) is not None:
         return Unit(f"base {base[1]}")
-    if (words := _words_of(text)) is None:
-        return None
-    if _RAISED_LETTER.fullmatch(text):
+    if (words := _words_of(text)) is None or _RAISED_LETTER.fullmatch(text):
         return None
     scale, words = _scale(words, glued=not text.startswith((" ", "\\")))
     other: Fraction | None = None
