@@ -144,15 +144,10 @@ def _problem(task: Task) -> Problem:
         answer=task.answer,
         verifier=task.verifier,
         answer_kind="math",
-        difficulty=None,
         group=f"question-{name}",
     )
 
 
 def _brought(problem: Problem, task: Task) -> list[Brought]:
-    return [
-        Brought(problem_id=problem.id, text=given, steps=())
-        if isinstance(given, str)
-        else Brought(problem_id=problem.id, text="", steps=given)
-        for given in task.solutions
-    ]
+    texts = [(given, ()) if isinstance(given, str) else ("", given) for given in task.solutions]
+    return [Brought(problem_id=problem.id, text=text, steps=steps) for text, steps in texts]

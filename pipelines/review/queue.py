@@ -7,17 +7,17 @@ with a suspect reference, because the solutions agree on another answer, and a f
 which look like the others and measure the reviewer.
 """
 
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from operator import itemgetter
 from typing import Literal, NamedTuple
 
 from stepforge.labelers.oracle import oracle_verdict
-from stepforge.labelers.people_rule import MISTAKES, OF, counting, likelihood, prior, standing, updated
+from stepforge.labelers.people_rule import MISTAKES, OF, counting, likelihood, prior, updated
 from stepforge.pipelines.reports.people import people_verdict
 from stepforge.pipelines.review.candidates import candidates
-from stepforge.pipelines.review.findings import FOLDER
+from stepforge.pipelines.review.findings import FOLDER, by_solution
 from stepforge.pipelines.storage.layout import Layout
 from stepforge.pipelines.storage.regular_files import read_small
 from stepforge.pipelines.storage.shards import read_row, read_rows
@@ -108,11 +108,9 @@ def doubt_of(solution: LabeledSolution, findings: Sequence[StepFinding] = ()) ->
 def suspected_reference(row: LabeledProblem) -> float:
     """Return by what share of all more solutions give one other answer than the reference; 0 if none do."""
     answers = [s.rollout.answer for s in row.solutions if s.rollout.outcome == "wrong" and s.rollout.answer is not None]
-    common = Counter(answers).most_common(1)
+    common = max(Counter(answers).values(), default=0)
     right = sum(s.rollout.outcome == "correct" for s in row.solutions)
-    if not common or common[0][1] < 2:
-        return 0.0
-    return max(0.0, (common[0][1] - right) / len(row.solutions))
+    return max(0.0, (common - right) / len(row.solutions)) if common > 1 else 0.0
 
 
 def build_queue(layout: Layout, top: int, seed: int = 0, findings: Iterable[StepFinding] = ()) -> ReviewQueue:
@@ -140,16 +138,14 @@ def build_queue(layout: Layout, top: int, seed: int = 0, findings: Iterable[Step
 def _items(
     layout: Layout, rows: Mapping[int, set[int]], findings: Iterable[StepFinding]
 ) -> Iterator[tuple[LabeledProblem, QueueItem]]:
-    said: dict[tuple[str, str], list[StepFinding]] = defaultdict(list)
-    for one in standing(findings):
-        said[one.problem_id, one.solution_id].append(one)
+    said = by_solution(findings)
     for shard, only in sorted(rows.items()):
         read = read_rows(layout.shard("label", shard), LabeledProblem, without=(*COMPLETIONS, *TOKENS), only=only)
         for number, row in zip(sorted(only), read, strict=True):
             suspected = suspected_reference(row)
             for place, solution in enumerate(row.solutions):
                 if solution.rollout.steps:
-                    known = said.get((row.problem.id, solution.rollout.id), ())
+                    known = said[row.problem.id, solution.rollout.id]
                     yield row, _item(row, place, shard, number, suspected, known)
 
 

@@ -89,9 +89,8 @@ class AnswerVerifier:
     def _begun(self, item: Item, client: str) -> "Verified | asyncio.Task[Verified]":
         """Return the verdict if it is available immediately, else the task that finds it."""
         if len(item.response) > RESPONSE_CHARACTERS:
-            return Verified(
-                outcome="undetermined", reason=f"the response has more than {RESPONSE_CHARACTERS} characters"
-            )
+            reason = f"the response has more than {RESPONSE_CHARACTERS} characters"
+            return Verified(outcome="undetermined", reason=reason)
         try:
             worded = item.kind == "text"
             extracted = answer_in_words(item.response, item.reference) if worded else extract_answer(item.response)

@@ -20,9 +20,7 @@ from stepforge.pipelines.progress.status import open_run
 from stepforge.pipelines.run_folder.failures import lost_problems
 from stepforge.pipelines.run_folder.lock import is_held
 from stepforge.pipelines.run_folder.row_index import ROW_STAGES, STATES, Row
-from stepforge.pipelines.serving.guard import Limits
-from stepforge.pipelines.serving.loopback import loopback_app, serve, token_for_service
-from stepforge.pipelines.serving.meter import Meter
+from stepforge.pipelines.serving.loopback import Limits, Meter, loopback_app, serve, token_for_service
 from stepforge.pipelines.settings.run_file import RunFile
 from stepforge.pipelines.storage.layout import Layout
 from stepforge.pipelines.storage.store import AnyPath
