@@ -63,13 +63,7 @@ def score(
         from stepforge.pipelines.scoring.score_text import scoring_text
 
         request = ScoreRequest(
-            model=model,
-            on=on,
-            shape=shape,
-            threshold=threshold,
-            limit=limit,
-            probes=probes,
-            scores_out=None if scores_out is None else str(scores_out),
+            model=model, on=on, shape=shape, threshold=threshold, limit=limit, probes=probes, scores_out=scores_out
         )
         with redirect_stdout(sys.stderr):
             found = measure(request, lambda line: say(line, err=True))

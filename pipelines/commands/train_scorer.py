@@ -18,9 +18,9 @@ import torch
 
 from stepforge.pipelines.engines.model_files import locate
 from stepforge.pipelines.engines.tokenization import load_tokenizer
-from stepforge.pipelines.scorers.networks import load_network
 from stepforge.pipelines.scorers.surprise import Surprise
 from stepforge.pipelines.scorers.surprise_head import HeadTraining, SurpriseHead, step_features, train_head
+from stepforge.pipelines.scorers.transformers_model import load_network
 from stepforge.schemas.errors import BadInput
 
 EXPORT = "stepwise"

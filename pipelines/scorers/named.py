@@ -14,10 +14,7 @@ from stepforge.pipelines.scorers.surprise import HEAD_FILE
 from stepforge.schemas.errors import BadInput
 from stepforge.schemas.own_part import IMPORTING
 
-KNOWN = (
-    ("Qwen2ForProcessRewardModel", "qwen_prm"),
-    ("ForTokenClassification", "token_classification"),
-)
+KNOWN = (("Qwen2ForProcessRewardModel", "qwen_prm"), ("ForTokenClassification", "token_classification"))
 """Shapes recognized from a model's own configuration."""
 NAMES = (
     ("math-shepherd", "math_shepherd_prm"),
