@@ -27,8 +27,6 @@ EXPORT = "stepwise"
 
 
 class Row(NamedTuple):
-    """One labeled solution."""
-
     question: str
     steps: tuple[str, ...]
     targets: tuple[float | None, ...]

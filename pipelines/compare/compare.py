@@ -59,8 +59,6 @@ class Comparison(Record):
 
 
 class _Problem(NamedTuple):
-    """One problem of one run."""
-
     sums: tuple[float, ...]
     """Hits and counts of each figure, alternating."""
     labels: dict[int, int]

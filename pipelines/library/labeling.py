@@ -91,10 +91,9 @@ def _part(given: str | AnyPart) -> AnyPart:
             raise BadInput(f"labeler: {given!r} is neither the name of a kind nor a labeler")
         return given
     try:
-        part: AnyPart = TypeAdapter(AnyLabeler).validate_python({"kind": given})
+        return TypeAdapter[AnyPart](AnyLabeler).validate_python({"kind": given})
     except ValidationError as error:
         raise BadInput(f"labeler: {kind_fault(error)}") from None
-    return part
 
 
 async def _labeled(

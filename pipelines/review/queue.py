@@ -154,19 +154,7 @@ def _item(
 ) -> QueueItem:
     solution = row.solutions[place]
     doubt = doubt_of(solution, said)
-    reasons: list[Reason] = []
-    if doubt is not None:
-        belief = prior(solution)
-        named = labeled_error(solution)
-        if named is None:
-            reasons.append("no label yet")
-        elif max(belief) < 0.8:
-            reasons.append("unsure")
-        if named is not None and belief[named] < max(belief):
-            reasons.append("would change the label")
-        verdicts = (solution.verdict, *solution.others)
-        if len({v.first_error for v in verdicts if not v.abstained and v.labeler != "oracle"}) > 1:
-            reasons.append("labelers disagree")
+    reasons = [] if doubt is None else list(_reasons(solution))
     value = doubt.value if doubt else 0.0
     if suspected and not said and solution.rollout.outcome == "wrong":
         reasons, value = [*reasons, "reference suspected"], max(value, suspected / 2)
@@ -180,6 +168,19 @@ def _item(
         value=round(value, 4),
         reasons=tuple(reasons),
     )
+
+
+def _reasons(solution: LabeledSolution) -> Iterator[Reason]:
+    belief, named = prior(solution), labeled_error(solution)
+    if named is None:
+        yield "no label yet"
+    elif max(belief) < 0.8:
+        yield "unsure"
+    if named is not None and belief[named] < max(belief):
+        yield "would change the label"
+    verdicts = (solution.verdict, *solution.others)
+    if len({v.first_error for v in verdicts if not v.abstained and v.labeler != "oracle"}) > 1:
+        yield "labelers disagree"
 
 
 def _gold(row: LabeledProblem, item: QueueItem, seed: int) -> QueueItem | None:

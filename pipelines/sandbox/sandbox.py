@@ -13,6 +13,7 @@ import time
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import AbstractAsyncContextManager, ExitStack, suppress
+from functools import partial
 from pathlib import Path
 from typing import Literal, NamedTuple, TypedDict, TypeVar, get_args
 
@@ -80,17 +81,9 @@ class Sandbox(AbstractAsyncContextManager["Sandbox"]):
 
     def ask(self, verifier: AnyVerifier, question: Question) -> "Future[Ruling]":
         """Return a future for a solution's outcome; it fails with ``NoIsolation`` if nothing can run."""
-
-        def work(zygote: Zygote) -> Ruling:
-            match verifier:
-                case UnitTests():
-                    return _test(zygote, verifier, question["solution"])
-                case PythonVerifier():
-                    return _ask_function(zygote, verifier, question)
-                case _:
-                    return _ask_command(zygote, verifier, question)
-
-        return self._pool().submit(self._with_zygote, work)
+        asks: dict[type, Callable[..., Ruling]] = {UnitTests: _test, PythonVerifier: _ask_function}
+        ask = partial(asks.get(type(verifier), _ask_command), verifier=verifier, question=question)
+        return self._pool().submit(self._with_zygote, ask)
 
     async def check(self) -> Barriers:
         """Start a process and check that it cannot escape. Raises NoIsolation: it can, or none starts."""
@@ -194,9 +187,7 @@ def _run(zygote: Zygote, program: str, limits: Limits) -> Ran:
     if heard.answer is None:
         full = len(heard.output) >= limits.output
         return Ran(status="past_limit" if full else "died" if heard.in_time else "time_over", output=text)
-    answer = heard.answer
-    status = answer.get("status")
-    value, error = answer.get("value"), answer.get("error")
+    status, value, error = map(heard.answer.get, ("status", "value", "error"))
     return Ran(
         status=status if status in ("done", "error", "past_limit") else "died",
         output=text,
@@ -205,13 +196,14 @@ def _run(zygote: Zygote, program: str, limits: Limits) -> Ran:
     )
 
 
-def _test(zygote: Zygote, verifier: UnitTests, program: str) -> Ruling:
+def _test(zygote: Zygote, verifier: UnitTests, question: Question) -> Ruling:
     limits = Limits(seconds=verifier.seconds, disk=0)
     with _Execution(zygote, limits) as execution:
         (control, theirs), (link, served) = execution.pair(), execution.pair()
         execution.start({"program": {"control": served}, "tests": {"control": theirs, "link": link}})
         fields = verifier.model_dump(include={"tests", "entry_point", "setup"})
-        send(control.fileno(), {"program": completed(verifier.setup, verifier.entry_point, program), **fields})
+        program = completed(verifier.setup, verifier.entry_point, question["solution"])
+        send(control.fileno(), {"program": program, **fields})
         heard = execution.listen(control)
     if heard.answer is None:
         return Ruling("undetermined", "died") if heard.in_time else Ruling(verifier.over_limit, "time over")
