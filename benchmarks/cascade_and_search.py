@@ -28,8 +28,7 @@ from stepforge.pipelines.engines import TransformersEngineSettings, open_engine
 from stepforge.pipelines.grading.grader import PooledGrader
 from stepforge.pipelines.reports.label_accuracy import counted, judge_problem, label_figures
 from stepforge.pipelines.run.stages import label, solve, with_scores
-from stepforge.pipelines.scorers import open_scorer
-from stepforge.pipelines.scorers.named import named_scorer
+from stepforge.pipelines.scorers import named_scorer, open_scorer
 from stepforge.schemas.problem import Problem
 from stepforge.schemas.protocols import Scorer
 from stepforge.schemas.rollout import Rollout, SolvedProblem

@@ -31,8 +31,7 @@ from stepforge.pipelines.engines.model_files import embedded_folder
 from stepforge.pipelines.grading.grader import PooledGrader
 from stepforge.pipelines.library.rewards import trl_reward
 from stepforge.pipelines.run.stages import solve
-from stepforge.pipelines.scorers import open_scorer
-from stepforge.pipelines.scorers.named import named_scorer
+from stepforge.pipelines.scorers import named_scorer, open_scorer
 from stepforge.pipelines.verification.service import step_credit
 from stepforge.schemas.problem import Problem
 from stepforge.schemas.rollout import Step

@@ -8,8 +8,7 @@ from typing import Annotated
 
 import typer
 
-from stepforge.pipelines.command_line.options import AsJson
-from stepforge.pipelines.commands.exit_codes import one_line_errors
+from stepforge.pipelines.command_line.options import AsJson, one_line_errors
 from stepforge.pipelines.terminal.output import say
 
 

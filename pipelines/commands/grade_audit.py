@@ -17,8 +17,6 @@ _SAID: dict[str, Outcome] = {
 
 
 class Example(Record):
-    """A row on which the verdicts differ."""
-
     row: str
     reference: str | None
     extracted: str | None
@@ -35,8 +33,6 @@ class Disagreement(Record):
 
 
 class Audit(Record):
-    """How another column of verdicts compares with ours."""
-
     column: str
     agree: int
     disagree: int
@@ -60,8 +56,6 @@ class Audit(Record):
 
 
 class Auditor:
-    """Counts as rows are graded."""
-
     def __init__(self, column: str) -> None:
         self.column = column
         self._counts: Counter[tuple[Outcome, Outcome, str]] = Counter()

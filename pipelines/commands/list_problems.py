@@ -30,8 +30,6 @@ class Filters(NamedTuple):
 
 
 class ListedProblem(Record):
-    """What is known of a problem, in one line."""
-
     id: str
     state: str
     """``labeled``, ``failed``, ``rejected``, or the next stage to do."""

@@ -37,8 +37,6 @@ VETTED = f"base rate: at least {VETTED_BASE_RATE}"
 
 
 class Round(Record):
-    """The results of one round."""
-
     number: int
     model: str
     pass_rate: float | None

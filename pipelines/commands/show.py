@@ -16,8 +16,6 @@ from stepforge.schemas.rollout import Rollout, SolvedProblem
 
 
 class Found(NamedTuple):
-    """The latest state of a problem."""
-
     row: Row
     loss: Loss | None
 

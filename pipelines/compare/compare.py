@@ -46,8 +46,6 @@ class Difference(Record):
 
 
 class Comparison(Record):
-    """Two runs, the first and the second."""
-
     runs: tuple[str, str]
     problems_in_both: int
     problems_only_in: tuple[int, int]

@@ -17,8 +17,6 @@ from stepforge.schemas.rollout import Outcome
 
 
 class Grade(NamedTuple):
-    """A verdict on one response, and the answer that was found in it."""
-
     outcome: Outcome
     extracted: str | None
 

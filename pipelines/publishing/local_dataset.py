@@ -31,8 +31,6 @@ BLOCK = 1 << 20
 
 
 class LocalFile(NamedTuple):
-    """A file to be published."""
-
     path: str
     """In the repository, with forward slashes."""
     size: int
@@ -43,8 +41,6 @@ class LocalFile(NamedTuple):
 
 
 class LocalDataset(NamedTuple):
-    """Everything to be published."""
-
     files: dict[str, LocalFile]
     rows: dict[str, dict[str, int]]
     """Data set -> split -> rows."""

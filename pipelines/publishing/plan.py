@@ -21,8 +21,6 @@ BY_THE_HUB = ".gitattributes"
 
 @dataclass(frozen=True)
 class PublishRequest:
-    """The options of one publication."""
-
     repo: str
     """``ORG/NAME`` of a data set repository."""
     public: bool = False

@@ -28,8 +28,6 @@ NO_TOKEN = "no Hub token: set HF_TOKEN in the environment, or log in with `hf au
 
 @dataclass(frozen=True)
 class Talk:
-    """How a publication speaks with the user."""
-
     show: Callable[[str], None]
     """Prints the plan and the result."""
     note: Callable[[str], None]

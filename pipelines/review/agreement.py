@@ -18,8 +18,6 @@ VERDICTS = {"right": "right", "redundant": "right", "wrong": "wrong", "repaired"
 
 
 class ReviewerFigures(Record):
-    """One reviewer."""
-
     reviewer: str
     findings: int
     gold: int
@@ -42,8 +40,6 @@ class PairAgreement(Record):
 
 
 class ReviewFigures(Record):
-    """All of it."""
-
     findings: int
     steps: int
     solutions: int

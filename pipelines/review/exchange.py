@@ -21,8 +21,6 @@ from stepforge.schemas.review import Origin, StepFinding
 
 
 class Imported(NamedTuple):
-    """The result of importing a file."""
-
     added: int
     known: int
     """Exact duplicates of existing ones."""

@@ -41,8 +41,6 @@ class Limits(Record):
 
 
 class Locked(NamedTuple):
-    """A confined process."""
-
     pid: int
     """In the zygote's process table."""
     handle: int

@@ -37,8 +37,6 @@ OWN_MEMORY = 4 << 30
 
 
 class Ran(Record):
-    """The result of running a program."""
-
     status: Literal["done", "error", "time_over", "past_limit", "died"]
     """``past_limit``: out of memory, or more output than is kept; ``died``: the process ended without an answer."""
     output: str = ""
@@ -55,8 +53,6 @@ class Ruling(NamedTuple):
 
 
 class Question(TypedDict):
-    """What a verifier judges."""
-
     question: str
     solution: str
     kept: dict[str, str]

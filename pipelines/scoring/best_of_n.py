@@ -42,8 +42,6 @@ class Curve(Record):
 
 
 class Ballot(NamedTuple):
-    """The solutions of one problem."""
-
     answers: Array
     """(solutions, answers): 1 where a solution gives an answer; a truncated solution gives none."""
     right: Array

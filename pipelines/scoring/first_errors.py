@@ -40,8 +40,6 @@ class SubsetFigures(Record):
 
 
 class FirstErrors(Record):
-    """First errors against the truth."""
-
     threshold: float | None
     """None if predictions were given."""
     chosen_on: str

@@ -54,8 +54,6 @@ PROBES = (padded, restated, confident, numbered)
 
 
 class ProbeFigures(Record):
-    """The effect of one probe."""
-
     probe: str
     erroneous: int
     """Erroneous solutions whose first wrong step was flagged before the probe."""
@@ -80,8 +78,6 @@ class AlteredFigures(Record):
 
 
 class Probes(Record):
-    """All probes, at the threshold of the figures."""
-
     threshold: float
     probes: tuple[ProbeFigures, ...]
     altered: AlteredFigures

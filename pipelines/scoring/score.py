@@ -6,8 +6,7 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from stepforge.pipelines.scorers import open_scorer
-from stepforge.pipelines.scorers.named import named_scorer
+from stepforge.pipelines.scorers import named_scorer, open_scorer
 from stepforge.pipelines.scoring.best_of_n import Curve, curves
 from stepforge.pipelines.scoring.calibration import CalibrationFigures, calibration_figures
 from stepforge.pipelines.scoring.cases import Case, cases_on, with_recorded
@@ -21,8 +20,6 @@ from stepforge.schemas.record import Record
 
 
 class Scoring(Record):
-    """Everything that ``stepforge score`` measures."""
-
     model: str
     on: str
     cases: int
@@ -39,8 +36,6 @@ class Scoring(Record):
 
 
 class ScoreRequest(Record):
-    """A request to ``score``."""
-
     model: str
     on: str
     shape: str | None = None

@@ -13,8 +13,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 from starlette.types import ASGIApp
 
-from stepforge.pipelines.scorers import open_scorer
-from stepforge.pipelines.scorers.named import named_scorer
+from stepforge.pipelines.scorers import named_scorer, open_scorer
 from stepforge.pipelines.serving.loopback import Meter, loopback_app, serve, token_for_service
 from stepforge.pipelines.verification import verdicts
 from stepforge.pipelines.verification.own_verifier import OwnVerifier
@@ -36,8 +35,6 @@ class VerifyRequest(Record):
 
 
 class CreditItem(Record):
-    """A solution whose steps get credit."""
-
     question: str
     steps: tuple[str, ...] = Field(min_length=1)
 

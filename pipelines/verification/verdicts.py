@@ -25,8 +25,6 @@ RESPONSE_CHARACTERS = 200_000
 
 
 class Item(Record):
-    """A response to verify."""
-
     response: str
     reference: str
     """The right answer, plain or at the end of a worked solution."""
@@ -35,8 +33,6 @@ class Item(Record):
 
 
 class Verified(Record):
-    """The verdict on one response."""
-
     outcome: Outcome
     extracted: str | None = None
     """The answer that was found in the response."""
@@ -50,8 +46,6 @@ class Verified(Record):
 
 
 class VerifierLimits(Record):
-    """What one request may take."""
-
     items: int = Field(default=1024, ge=1)
     """Items in a request."""
     seconds: float = Field(default=10.0, gt=0)
@@ -59,8 +53,6 @@ class VerifierLimits(Record):
 
 
 class Verifier(Protocol):
-    """Decides about responses."""
-
     async def verify(self, items: Sequence[Item], *, client: str, seconds: float) -> list[Verified]:
         """Return a verdict for each item, after at most ``seconds``; ``client`` is the scheduling group."""
         ...

@@ -41,8 +41,6 @@ Endpoint = Callable[[Request], Response]
 
 
 class Viewer:
-    """One run on view."""
-
     def __init__(self, run: RunFile, layout: Layout, desk: ReviewDesk) -> None:
         self.run, self.layout, self.desk = run, layout, desk
         self.catalog = Catalog(layout)

@@ -89,8 +89,6 @@ class Page(NamedTuple):
 
 
 class Listing:
-    """Makes lists of one run."""
-
     def __init__(self, catalog: Catalog) -> None:
         self._catalog = catalog
         self._searches = Searches(catalog)

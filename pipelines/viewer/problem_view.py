@@ -40,8 +40,6 @@ class SolutionView(NamedTuple):
 
 
 class ProblemView(NamedTuple):
-    """Everything on a problem's page."""
-
     problem: Problem
     solutions: tuple[SolutionView, ...]
     loss: str

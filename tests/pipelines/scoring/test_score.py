@@ -12,7 +12,7 @@ from typer.testing import CliRunner
 
 from stepforge.cli import app
 from stepforge.labelers import ChangePoint
-from stepforge.pipelines.scorers.named import named_scorer
+from stepforge.pipelines.scorers import named_scorer
 from stepforge.pipelines.scoring.best_of_n import any_right, ballot, best, choices, curves, majority, weighted
 from stepforge.pipelines.scoring.calibration import calibration_figures, ece, fitted
 from stepforge.pipelines.scoring.cases import NONE, Case, cases_on, file_cases
