@@ -91,9 +91,8 @@ async def compare_labelers(
     drawn = rng.integers(0, len(rows), (RESAMPLES, len(rows)))
     whole = {name: _f1(found) for name, found in marks.items()}
     samples = {name: np.array([_f1([found[i] for i in pick]) for pick in drawn]) for name, found in marks.items()}
-    best = max(
-        (name for name in parts if not name.startswith("cascade") and "scores" not in name), key=whole.__getitem__
-    )
+    singles = (name for name in parts if not name.startswith("cascade") and "scores" not in name)
+    best = max(singles, key=whole.__getitem__)
     rows_out = []
     for name in parts:
         share = tokens[name][drawn].sum(1) / np.maximum(tokens[best][drawn].sum(1), 1)
