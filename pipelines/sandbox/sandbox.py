@@ -19,7 +19,7 @@ from typing import Literal, NamedTuple, TypedDict, TypeVar, get_args
 
 from stepforge.grading.programs import completed
 from stepforge.pipelines.sandbox.barriers import Barriers
-from stepforge.pipelines.sandbox.process import Heard, Limits, Locked, NoIsolation, Zygote, listen
+from stepforge.pipelines.sandbox.process import Heard, Limits, NoIsolation, Zygote, listen
 from stepforge.pipelines.sandbox.wire import send
 from stepforge.schemas.record import Record
 from stepforge.schemas.rollout import Outcome
@@ -134,37 +134,24 @@ class Sandbox(AbstractAsyncContextManager["Sandbox"]):
                 self._idle.get_nowait().close()
 
 
-class _Execution:
+class _Execution(ExitStack[None]):
     """The processes and files of one execution; all are cleaned up at the end of the block."""
 
     def __init__(self, zygote: Zygote, limits: Limits) -> None:
-        self.zygote = zygote
-        self.limits = limits
+        super().__init__()
+        self.zygote, self.limits = zygote, limits
         self.deadline = time.monotonic() + limits.seconds
-        self._open = ExitStack()
-        self._locked: list[Locked] = []
-
-    def __enter__(self) -> "_Execution":
-        return self
-
-    def __exit__(self, *error: object) -> None:
-        try:
-            self.zygote.end(self._locked)
-        finally:
-            self._open.close()
 
     def pair(self) -> tuple[socket.socket, socket.socket]:
         first, second = socket.socketpair()
-        self._open.enter_context(first)
-        self._open.enter_context(second)
-        return first, second
+        return self.enter_context(first), self.enter_context(second)
 
     def start(
         self, work: dict[str, dict[str, socket.socket]], reads: tuple[str, ...] = (), *, own_program: bool = False
     ) -> None:
         """Start processes that hold these files, which are closed here."""
         numbers = {name: {place: file.fileno() for place, file in files.items()} for name, files in work.items()}
-        self._locked = self.zygote.start(numbers, self.limits, reads, own_program=own_program)
+        self.callback(self.zygote.end, self.zygote.start(numbers, self.limits, reads, own_program=own_program))
         for files in work.values():
             for file in files.values():
                 file.close()
