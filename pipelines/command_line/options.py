@@ -10,13 +10,12 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from stepforge.pipelines.storage.store import io_failure
+from stepforge.pipelines.storage.store import AnyPath, io_failure
 from stepforge.pipelines.terminal.output import say
 from stepforge.schemas.errors import BadInput, RunFailed
 
 if TYPE_CHECKING:
     from stepforge.pipelines.reports.records import Report
-    from stepforge.pipelines.storage.store import AnyPath
 
 Folder = Annotated[str, typer.Argument(help="A run folder, or its address (s3://…).", metavar="DIR")]
 RunFilePath = Annotated[Path, typer.Argument(help="The run file (TOML).", metavar="RUN.toml")]
@@ -47,13 +46,13 @@ def one_line_errors(*, resumes: bool = False) -> Iterator[None]:
         raise typer.Exit(getattr(stop, "exit_code", 130)) from None
 
 
-def show_report(figures: "Report", folder: "AnyPath", *, as_json: bool) -> None:
+def show_report(figures: "Report", folder: AnyPath, *, as_json: bool) -> None:
     from stepforge.pipelines.reports.text import report_text
 
     say(json.dumps(figures.model_dump(mode="json"), indent=1) if as_json else report_text(figures, folder))
 
 
-def warn_of_missing_shards(figures: "Report", run: "AnyPath") -> None:
+def warn_of_missing_shards(figures: "Report", run: AnyPath) -> None:
     """Say so if figures and data sets are of a part of the run; ``run`` is the folder that has the plan."""
     from stepforge.pipelines.run_folder.plan import read_plan
 

@@ -16,7 +16,7 @@ from typing import Literal, NamedTuple
 from stepforge.labelers.oracle import oracle_verdict
 from stepforge.labelers.people_rule import MISTAKES, OF, counting, likelihood, prior, updated
 from stepforge.pipelines.reports.people import people_verdict
-from stepforge.pipelines.review.candidates import candidates
+from stepforge.pipelines.review.candidates import SEED, candidates
 from stepforge.pipelines.review.findings import FOLDER, by_solution
 from stepforge.pipelines.storage.layout import Layout
 from stepforge.pipelines.storage.regular_files import read_small
@@ -113,7 +113,7 @@ def suspected_reference(row: LabeledProblem) -> float:
     return max(0.0, (common - right) / len(row.solutions)) if common > 1 else 0.0
 
 
-def build_queue(layout: Layout, top: int, seed: int = 0, findings: Iterable[StepFinding] = ()) -> ReviewQueue:
+def build_queue(layout: Layout, top: int, findings: Iterable[StepFinding] = ()) -> ReviewQueue:
     """Return the ``top`` most valuable items, with gold items among them.
 
     Raises BadInput: nothing is labeled yet; RunFailed: a shard is damaged.
@@ -122,17 +122,17 @@ def build_queue(layout: Layout, top: int, seed: int = 0, findings: Iterable[Step
         raise BadInput(f"{layout.folder}: nothing is labeled yet; run it first")
     worth: list[QueueItem] = []
     gold: list[tuple[float, QueueItem]] = []
-    promising, solutions = candidates(layout, top, seed)
+    promising, solutions = candidates(layout, top)
     for row, item in _items(layout, promising, findings):
         if item.value > 0:
             worth.append(item)
-        if known := _gold(row, item, seed):
-            gold.append((rng_of(seed, "gold", known.solution_id).random(), known))
+        if known := _gold(row, item):
+            gold.append((rng_of(SEED, "gold", known.solution_id).random(), known))
     chosen = sorted(worth, key=lambda item: -item.value)[:top]
     asked = {item.solution_id for item in chosen}
     golden = [item for _, item in sorted(gold, key=itemgetter(0)) if item.solution_id not in asked]
     golden = golden[: -(-top // (GOLD_EVERY - 1))]
-    return ReviewQueue(items=tuple(_mixed(chosen, golden, seed)), solutions=solutions)
+    return ReviewQueue(items=tuple(_mixed(chosen, golden)), solutions=solutions)
 
 
 def _items(
@@ -183,13 +183,13 @@ def _reasons(solution: LabeledSolution) -> Iterator[Reason]:
         yield "labelers disagree"
 
 
-def _gold(row: LabeledProblem, item: QueueItem, seed: int) -> QueueItem | None:
+def _gold(row: LabeledProblem, item: QueueItem) -> QueueItem | None:
     """Return a gold item on a solution, if its truth is known; wrong steps are chosen as often as right ones."""
     solution = row.solutions[item.solution]
     truth = oracle_verdict(row.problem, solution.rollout) if row.problem.truth else people_verdict(solution.rollout)
     if truth is None or truth.abstained or not truth.classes:
         return None
-    rng = rng_of(seed, "gold step", solution.rollout.id)
+    rng = rng_of(SEED, "gold step", solution.rollout.id)
     want = rng.choice(("right", "wrong"))
     places = [i for i, known in enumerate(truth.classes) if known == want]
     if not places:
@@ -198,9 +198,9 @@ def _gold(row: LabeledProblem, item: QueueItem, seed: int) -> QueueItem | None:
     return item.model_copy(update={"step": step, "gold": want, "value": 0.0, "reasons": ()})
 
 
-def _mixed(items: Sequence[QueueItem], gold: Sequence[QueueItem], seed: int) -> Iterator[QueueItem]:
+def _mixed(items: Sequence[QueueItem], gold: Sequence[QueueItem]) -> Iterator[QueueItem]:
     """Put a gold item into each section of the queue, at an unpredictable place."""
-    rng, left = rng_of(seed, "gold places"), list(gold)
+    rng, left = rng_of(SEED, "gold places"), list(gold)
     for first in range(0, len(items), GOLD_EVERY - 1):
         stretch = list(items[first : first + GOLD_EVERY - 1])
         if left:

@@ -63,9 +63,9 @@ class Verifier(Protocol):
 class AnswerVerifier:
     """Compares final answers with our grader; implements ``Verifier``."""
 
-    def __init__(self, *, processes: int = 1, limit_seconds: float = 3.0, quick_seconds: float = 0.1) -> None:
-        """``quick_seconds``: CPU time after which a symbolic comparison yields to other clients'."""
-        self._grader = PooledGrader(processes=processes, limit_seconds=limit_seconds, quick_seconds=quick_seconds)
+    def __init__(self) -> None:
+        # After ``quick_seconds`` of CPU time a symbolic comparison yields to other clients'.
+        self._grader = PooledGrader(processes=1, limit_seconds=3.0, quick_seconds=0.1)
 
     async def verify(self, items: Sequence[Item], *, client: str, seconds: float) -> list[Verified]:
         tasks, deadline = [], asyncio.get_running_loop().time() + seconds
