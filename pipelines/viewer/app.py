@@ -119,6 +119,9 @@ class Viewer:
     def keys(self, request: Request) -> Response:
         return self.html("keys")
 
+    def nothing(self, request: Request) -> Response:
+        return self.html("error", 404, title="Not found", text="there is nothing at this address")
+
     def _row(self, request: Request) -> tuple[Address, Row, Mapping[str, object]]:
         """Return the row at the address, and its neighbors in the list that it was opened from."""
         path = request.path_params
@@ -175,14 +178,10 @@ def viewer_app(viewer: Viewer, token: str) -> ASGIApp:
         *(Route(path, viewer.page(endpoint)) for path, endpoint in pages),
         *review_routes(viewer.desk, viewer.html, viewer.page),
         Mount("/static", StaticFiles(directory=HERE / "static")),
-        Route("/{rest:path}", viewer.page(_nothing)),
+        Route("/{rest:path}", viewer.nothing),
     ]
     guarded = loopback_app(routes, token=token, meter=Meter("view"), limits=Limits(body_bytes=BODY_BYTES))
     return BrowserSession(guarded, token=token)
-
-
-def _nothing(request: Request) -> Response:
-    raise IndexError("there is nothing at this address")
 
 
 def view(
