@@ -144,30 +144,27 @@ def _items(
         for number, row in zip(sorted(only), read, strict=True):
             suspected = suspected_reference(row)
             for place, solution in enumerate(row.solutions):
-                if solution.rollout.steps:
-                    known = said[row.problem.id, solution.rollout.id]
-                    yield row, _item(row, place, shard, number, suspected, known)
-
-
-def _item(
-    row: LabeledProblem, place: int, shard: int, number: int, suspected: float, said: Sequence[StepFinding]
-) -> QueueItem:
-    solution = row.solutions[place]
-    doubt = doubt_of(solution, said)
-    reasons = [] if doubt is None else list(_reasons(solution))
-    value = doubt.value if doubt else 0.0
-    if suspected and not said and solution.rollout.outcome == "wrong":
-        reasons, value = [*reasons, "reference suspected"], max(value, suspected / 2)
-    return QueueItem(
-        shard=shard,
-        row=number,
-        problem_id=row.problem.id,
-        solution=place,
-        solution_id=solution.rollout.id,
-        step=doubt.step if doubt else 0,
-        value=round(value, 4),
-        reasons=tuple(reasons),
-    )
+                if not solution.rollout.steps:
+                    continue
+                known = said[row.problem.id, solution.rollout.id]
+                doubt = doubt_of(solution, known)
+                reasons = list(_reasons(solution)) if doubt else []
+                value = doubt.value if doubt else 0.0
+                if suspected and not known and solution.rollout.outcome == "wrong":
+                    reasons, value = [*reasons, "reference suspected"], max(value, suspected / 2)
+                yield (
+                    row,
+                    QueueItem(
+                        shard=shard,
+                        row=number,
+                        problem_id=row.problem.id,
+                        solution=place,
+                        solution_id=solution.rollout.id,
+                        step=doubt.step if doubt else 0,
+                        value=round(value, 4),
+                        reasons=tuple(reasons),
+                    ),
+                )
 
 
 def _reasons(solution: LabeledSolution) -> Iterator[Reason]:
