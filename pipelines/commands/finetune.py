@@ -37,12 +37,6 @@ class Example(NamedTuple):
     """With the end-of-text token."""
 
 
-def pairs_of(folder: Path) -> list[tuple[str, str]]:
-    paths = sorted(folder.glob("train-*.parquet"))
-    tables = [pq.read_table(p, columns=["prompt", "completion"], page_checksum_verification=True) for p in paths]
-    return [(row["prompt"], row["completion"]) for table in tables for row in table.to_pylist()]
-
-
 def tokenized(rows: Sequence[tuple[str, str]], encode: Any, end: int, longest: int) -> list[Example]:
     """Return the rows as tokens; those that do not fit the context are left out."""
     found = [Example(list(encode(prompt)), [*encode(completion), end]) for prompt, completion in rows]
@@ -107,7 +101,9 @@ def main() -> None:
     model.to("cuda" if torch.cuda.is_available() else "cpu").train()
     end = model.generation_config.eos_token_id or model.config.eos_token_id
     tokenizer = load_tokenizer(located, None)
-    read = [pair for name in chosen.exports for pair in pairs_of(chosen.data / name)]
+    paths = [path for name in chosen.exports for path in sorted((chosen.data / name).glob("train-*.parquet"))]
+    tables = [pq.read_table(p, columns=["prompt", "completion"], page_checksum_verification=True) for p in paths]
+    read = [(row["prompt"], row["completion"]) for table in tables for row in table.to_pylist()]
     longest = getattr(model.config, "max_position_embeddings", None) or 1 << 30
     rows = tokenized(read, tokenizer.encode, end[0] if isinstance(end, list) else end, longest)
     if not rows:

@@ -109,8 +109,10 @@ async def _labeled(
 
         async def one(task: Task) -> LabeledProblem:
             problem = _problem(task)
+            texts = [(given, ()) if isinstance(given, str) else ("", given) for given in task.solutions]
+            brought = [Brought(problem_id=problem.id, text=text, steps=steps) for text, steps in texts]
             try:
-                solved = await solve(problem, _brought(problem, task), asking, grader, n=n, seed=seed)
+                solved = await solve(problem, brought, asking, grader, n=n, seed=seed)
             except NotSampled as error:
                 raise RunFailed(f"no solution of {task.question[:60]!r} was written: {error}") from None
             return await label(solved, parts, asking, grader, seed=seed, scorer=reading)
@@ -142,8 +144,3 @@ def _problem(task: Task) -> Problem:
         answer_kind="math",
         group=f"question-{name}",
     )
-
-
-def _brought(problem: Problem, task: Task) -> list[Brought]:
-    texts = [(given, ()) if isinstance(given, str) else ("", given) for given in task.solutions]
-    return [Brought(problem_id=problem.id, text=text, steps=steps) for text, steps in texts]

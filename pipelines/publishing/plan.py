@@ -127,10 +127,6 @@ class Plan:
         return self.request.public and (self.remote is None or self.remote.private)
 
     @property
-    def nothing_to_do(self) -> bool:
-        return not (self.writes or self.tag or self.reveals)
-
-    @property
     def _there(self) -> dict[str, RemoteFile]:
         return self.remote.files if self.remote else {}
 

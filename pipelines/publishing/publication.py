@@ -65,7 +65,7 @@ def publish(folder: AnyPath, request: PublishRequest, talk: Talk, *, dry_run: bo
             plan = _plan(request, local, hub)
             plan.check()
             talk.show(redacted(hub_text(plan), token))
-            if dry_run or plan.nothing_to_do:
+            if dry_run or not (plan.writes or plan.tag or plan.reveals):
                 return
             talk.agree()
             commit = carry_out(plan, hub, f"stepforge {VERSION}, run {content_digest(run)}", talk.note)
