@@ -154,7 +154,8 @@ def main(run: Annotated[Path | None, typer.Argument()] = None) -> None:
         for name, counts in curves.items():
             values = counts[:, :, part].sum(1) / counts[:, :, whole].sum(1)
             hits, of = (np.stack([c[draws].sum(1) for c in counts[:, :, place]]) for place in (part, whole))
-            spread = resampled[name] = hits / of
+            spread = hits / of
+            resampled[name] = spread
             low, high = np.quantile(spread, [0.025, 0.975], axis=1)
             cells = (f"{v:.3f} ({a:.3f} to {b:.3f})" for v, a, b in zip(values, low, high, strict=True))
             print(f"{name:28}" + "".join(f"{cell:>22}" for cell in cells))

@@ -43,5 +43,6 @@ def with_exports(run: RunFile, names: list[str]) -> RunFile:
             raise BadInput(f"--only {name}: the user's own format; only `stepforge run` imports and writes it")
         if not listed and name not in KINDS:
             raise BadInput(f"--only {name}: neither an export of this run nor a kind; the kinds are {', '.join(KINDS)}")
-        added += [] if listed else [KINDS[name]()]
+        if not listed:
+            added.append(KINDS[name]())
     return run.model_copy(update={"export": (*run.export, *added)})

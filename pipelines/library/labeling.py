@@ -101,9 +101,9 @@ async def _labeled(
     tasks: list[Task], parts: list[AnyPart], engine: Any, policy: PolicySettings, n: int, seed: int, scorer: Any
 ) -> list[LabeledProblem]:
     async with AsyncExitStack() as closing:
-        opened, reading = await _opened(engine, closing), None
-        if scorer is not None:
-            reading = await open_scorer(scorer)
+        opened = await _opened(engine, closing)
+        reading = await open_scorer(scorer) if scorer is not None else None
+        if reading is not None:
             closing.push_async_callback(reading.close)
         asking, grader = PromptedPolicy(opened, policy), await closing.enter_async_context(PooledGrader())
 

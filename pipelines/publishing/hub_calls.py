@@ -29,9 +29,9 @@ STATUSES = {
     429: f"the Hub asks to slow down; wait a few minutes: {AGAIN}",
 }
 BROKEN = (httpx.TimeoutException, httpx.NetworkError, httpx.RemoteProtocolError)
-WITHOUT_STATUS = (
-    (httpx.TimeoutException, f"the Hub did not answer in time; {AGAIN}"),
-    (httpx.ConnectError, "the Hub cannot be reached; check the network and HF_ENDPOINT"),
+WITHOUT_STATUS: tuple[tuple[tuple[type[Exception], ...], str], ...] = (
+    ((httpx.TimeoutException,), f"the Hub did not answer in time; {AGAIN}"),
+    ((httpx.ConnectError,), "the Hub cannot be reached; check the network and HF_ENDPOINT"),
     (BROKEN, f"the connection broke; {AGAIN}"),
 )
 QUOTED = 200

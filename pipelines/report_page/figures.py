@@ -121,7 +121,8 @@ def agreement(report: Report) -> Figure | None:
         table.append((", ".join(a.labelers), *same))
     text = "Neither of any two labelers finds a wrong step. "
     if data:
-        low, high = (percent(end(bar.value for bar in data)) for end in (min, max))
+        shares = [bar.value for bar in data]
+        low, high = percent(min(shares)), percent(max(shares))
         text = (
             "Of the solutions in which at least one of two labelers finds a wrong step (and neither abstains), the "
             f"share in which both name the same step: {low if low == high else f'from {low} to {high}'}. "

@@ -27,8 +27,7 @@ def scoring_text(found: Scoring) -> str:
 
 def _prm_scores(found: Sequence[PrmScore]) -> str:
     titles = ("category", "steps", "wrong", "F1 right", "F1 wrong", "PRMScore")
-    figures = [(_number(f) for f in (p.right_f1, p.wrong_f1, p.score)) for p in found]
-    rows = [(p.name, str(p.steps), str(p.wrong_steps), *of_p) for p, of_p in zip(found, figures, strict=True)]
+    rows = [(p.name, str(p.steps), str(p.wrong_steps), *map(_number, (p.right_f1, p.wrong_f1, p.score))) for p in found]
     return table([titles, *rows])
 
 
