@@ -41,8 +41,9 @@ def with_exports(run: RunFile, names: list[str]) -> RunFile:
         listed = next((export for export in run.export if export.name == name), None)
         if listed and is_own(listed):
             raise BadInput(f"--only {name}: the user's own format; only `stepforge run` imports and writes it")
-        if not listed and name not in KINDS:
+        if listed:
+            continue
+        if name not in KINDS:
             raise BadInput(f"--only {name}: neither an export of this run nor a kind; the kinds are {', '.join(KINDS)}")
-        if not listed:
-            added.append(KINDS[name]())
+        added.append(KINDS[name]())
     return run.model_copy(update={"export": (*run.export, *added)})
