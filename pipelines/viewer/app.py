@@ -19,14 +19,15 @@ from starlette.types import ASGIApp
 from stepforge.pipelines.progress.status import open_run
 from stepforge.pipelines.run_folder.failures import lost_problems
 from stepforge.pipelines.run_folder.lock import is_held
-from stepforge.pipelines.run_folder.row_index import ROW_STAGES, STATES, Row
+from stepforge.pipelines.run_folder.row_index import ROW_RECORDS, STATES, Row
 from stepforge.pipelines.serving.loopback import Limits, Meter, loopback_app, serve, token_for_service
 from stepforge.pipelines.settings.run_file import RunFile
 from stepforge.pipelines.storage.layout import Layout
+from stepforge.pipelines.storage.shards import read_row
 from stepforge.pipelines.storage.store import AnyPath
 from stepforge.pipelines.viewer.catalog import Address, Catalog, address_of
 from stepforge.pipelines.viewer.listing import PAGE, PATIENCE, Listing, ListQuery, asked_for
-from stepforge.pipelines.viewer.problem_view import read_problem, view_of
+from stepforge.pipelines.viewer.problem_view import view_of
 from stepforge.pipelines.viewer.questions import model_of, questions_about
 from stepforge.pipelines.viewer.review_pages import ReviewDesk, review_routes
 from stepforge.pipelines.viewer.session import BrowserSession
@@ -124,13 +125,13 @@ class Viewer:
 
     def _row(self, request: Request) -> tuple[Address, Row, Mapping[str, object]]:
         """Return the row at the address, and its neighbors in the list that it was opened from."""
-        path = request.path_params
-        if path["stage"] not in ROW_STAGES:
+        address = Address(*(request.path_params[name] for name in Address._fields))
+        if address.stage not in ROW_RECORDS:
             raise IndexError("there is no such stage")
-        address = Address(path["stage"], path["shard"], path["row"])
-        if not self.layout.shard(address.stage, address.shard).exists():
+        shard = self.layout.shard(address.stage, address.shard)
+        if not shard.exists():
             raise IndexError("there is no such shard, or it is being redone")
-        row = read_problem(self.layout, address)
+        row = read_row(shard, ROW_RECORDS[address.stage], address.row)
         query = asked_for(request.query_params)
         try:
             place = int(request.query_params.get("n", "0"))

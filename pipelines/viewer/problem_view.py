@@ -6,10 +6,7 @@ from typing import NamedTuple
 from stepforge.labelers.oracle import oracle_verdict
 from stepforge.pipelines.commands.show import ending
 from stepforge.pipelines.reports.people import people_verdict
-from stepforge.pipelines.run_folder.row_index import ROW_RECORDS, Row
-from stepforge.pipelines.storage.layout import Layout
-from stepforge.pipelines.storage.shards import read_row
-from stepforge.pipelines.viewer.catalog import Address
+from stepforge.pipelines.run_folder.row_index import Row
 from stepforge.schemas.labeled import LabeledSolution, StepLabel, Verdict
 from stepforge.schemas.problem import Problem
 from stepforge.schemas.rollout import Repair, Rollout, SolvedProblem, Step
@@ -45,11 +42,6 @@ class ProblemView(NamedTuple):
     loss: str
     costs: tuple[str, ...]
     policy: str
-
-
-def read_problem(layout: Layout, address: Address) -> Row:
-    """Return the row at an address. Raises IndexError: there is none; RunFailed: its shard is damaged."""
-    return read_row(layout.shard(address.stage, address.shard), ROW_RECORDS[address.stage], address.row)
 
 
 def view_of(row: Row, loss: str) -> ProblemView:
