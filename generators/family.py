@@ -42,7 +42,6 @@ class ProblemFamily(Record, ABC):
         """Return item ``index`` of the endless sequence that ``seed`` names."""
 
     def seeded(self, seed: int, index: int) -> tuple[Random, int]:
-        """Return the generator of an item, and its level."""
         rng = rng_of(seed, "problem", self.kind, index)
         return rng, rng.choice(self.levels)
 

@@ -41,7 +41,6 @@ class Way(Record):
 
     @property
     def changes(self) -> dict[str, object]:
-        """The settings of a policy that it changes."""
         changed = self.model_dump(exclude={"name", "share", "engine"})
         return {name: value for name, value in changed.items() if value is not None}
 

@@ -223,7 +223,6 @@ def _license(cells: Cells) -> tuple[KeptColumn, ...]:
 
 
 def hash_of(text: str) -> str:
-    """Return 16 hexadecimal digits that name a text."""
     return blake2b(text.encode(), digest_size=8).hexdigest()
 
 

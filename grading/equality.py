@@ -12,9 +12,8 @@ from fractions import Fraction
 from itertools import permutations
 from typing import Any
 
-from stepforge.grading.modular import PRIME, Beyond, modular
 from stepforge.grading.precision import MAX_COST, Precise, Undefined, contexts
-from stepforge.grading.trees import Formula, Node, with_variables
+from stepforge.grading.trees import PRIME, Beyond, Formula, Node, modular, with_variables
 from stepforge.schemas.rollout import Outcome
 
 _RATIONAL = frozenset({"sum", "product", "quotient", "power", "factorial", "binomial", "i", "e", "pi"})

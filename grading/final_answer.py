@@ -31,8 +31,6 @@ _ANSWER_LINE = re.compile(r"^\s*Answer:(.*)$", re.MULTILINE)
 _SENTENCES = re.compile(r"[.!?]\s+[A-Z]|[。！？].")
 _PROSE = re.compile(r"(?:^|\s)[A-Za-z]{2,}\s+[A-Za-z]{2,}")
 
-__all__ = ["MAX_ANSWER", "answer_in_words", "extract_answer", "reference_answer", "stated_answer", "stated_line"]
-
 
 def extract_answer(text: str) -> str | None:
     """Return the final answer as written, without its frame; None where the text names none at all.

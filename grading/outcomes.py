@@ -9,12 +9,7 @@ from stepforge.schemas.rollout import Outcome, Rollout, Start
 
 
 async def graded(
-    problem: Problem,
-    rollouts: Sequence[Rollout],
-    grader: Grader,
-    start: Start | None = None,
-    *,
-    supplied: bool = False,
+    problem: Problem, rollouts: Sequence[Rollout], grader: Grader, start: Start | None = None, *, supplied: bool = False
 ) -> list[Rollout]:
     """Return the rollouts with their outcomes, and with the prefix that they start from.
 

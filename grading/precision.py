@@ -6,8 +6,7 @@ from fractions import Fraction
 from functools import lru_cache
 from typing import Any
 
-from stepforge.grading.modular import ARITHMETIC, Beyond, rational
-from stepforge.grading.trees import Formula, Node
+from stepforge.grading.trees import ARITHMETIC, Beyond, Formula, Node, rational
 
 MAX_MAGNITUDE = 1 << 16
 """Largest binary exponent of a number in high precision."""

@@ -152,7 +152,6 @@ class Blocks(Puzzle):
         return frozenset(tuple(stack.split()) for stack in self.stacks)
 
     def moves(self, state: Stacks) -> Iterator[tuple[str, Stacks]]:
-        """Yield every move of a top block."""
         for stack in sorted(state):
             *rest, block = stack
             left = state - {stack} | ({tuple(rest)} if rest else set())
@@ -227,7 +226,6 @@ KINDS = (Jugs, Grid, River, Blocks, Trip)
 
 @lru_cache(maxsize=256)
 def read_puzzle(question: str) -> Puzzle | None:
-    """Return the puzzle that a question states, or None."""
     return next((puzzle for kind in KINDS if (puzzle := kind.read(question)) is not None), None)
 
 

@@ -19,9 +19,10 @@ from stepforge.grading.answer_types import (
     Unread,
     Value,
     Words,
+    lone_option,
+    marked_option,
 )
 from stepforge.grading.formula import read_formula
-from stepforge.grading.options import lone_option, marked_option
 from stepforge.grading.plain_numbers import PlainNumber, read_number
 from stepforge.grading.regions import read_region, standard_brackets
 from stepforge.grading.spelling import without_text_commands

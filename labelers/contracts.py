@@ -21,11 +21,9 @@ class Labeler(Protocol):
     @property
     def name(self) -> str:
         """The name in reports."""
-        ...
 
     async def __call__(self, solved: SolvedProblem, policy: Policy, grader: Grader, *, seed: int) -> LabeledProblem:
         """Return the problem with its solutions labeled, and all the evidence."""
-        ...
 
 
 @runtime_checkable
@@ -35,24 +33,19 @@ class PooledLabeler(Labeler, Protocol):
     @property
     def pilot(self) -> int:
         """Number of problems to fit the rates to; 0 keeps the rates as they are."""
-        ...
 
     @property
     def rates(self) -> Record:
         """The rates in use."""
-        ...
 
     def with_rates(self, rates: Record) -> Self:
         """Return the labeler under other rates of the same type."""
-        ...
 
     def fitted_rates(self, rows: Sequence[LabeledProblem]) -> Record:
         """Return the maximum-likelihood rates for the stored evidence of labeled problems."""
-        ...
 
     def conclude(self, solved: SolvedProblem, evidence: Evidence) -> LabeledProblem:
         """Return the labels that follow from evidence; nothing is sampled."""
-        ...
 
 
 @runtime_checkable
@@ -62,11 +55,9 @@ class Combiner(Protocol):
     @property
     def name(self) -> str:
         """The name in reports."""
-        ...
 
     def combine(self, verdicts: Sequence[Verdict]) -> Verdict:
         """Return a verdict on one solution from those of the labelers."""
-        ...
 
 
 @runtime_checkable
@@ -76,11 +67,9 @@ class FollowUp(Protocol):
     @property
     def name(self) -> str:
         """The name in the ledger."""
-        ...
 
     async def follow_up(self, row: LabeledProblem, policy: Policy, grader: Grader, *, seed: int) -> LabeledProblem:
         """Return the problem with more in ``further`` and its own cost; labels and verdicts stay as they are."""
-        ...
 
 
 AnyPart = Labeler | Combiner | FollowUp

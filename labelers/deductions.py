@@ -32,7 +32,6 @@ _STEP: dict[DeductionClass, StepClass] = {
 
 
 def z3_is_there() -> bool:
-    """Return whether deductions can be judged."""
     return find_spec("z3") is not None
 
 
@@ -55,7 +54,6 @@ def judge_deductions(problem: Problem, lines: Iterable[tuple[int, str]]) -> list
 
 
 def classify(deduction: Deduction, known: Sequence[Formula]) -> DeductionClass:
-    """Return the class of a deduction, given what was known before it."""
     if deduction.conclusion in known:
         return "redundant"
     sources = [source for source in deduction.sources if source is not None]
@@ -98,7 +96,6 @@ class _Terms:
         self._things = z3.DeclareSort("Thing", context)
 
     def of(self, formula: Formula) -> Any:
-        """Return the term of a formula."""
         z3, operator, parts = self._z3, formula.operator, formula.parts
         if operator in ("not", "and", "or", "if"):
             terms = [self.of(part) for part in parts if isinstance(part, Formula)]

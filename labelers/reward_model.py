@@ -13,7 +13,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from stepforge.labelers.labeling import TRUNCATED, LabelPart, labeled_problem
+from stepforge.labelers.labeling import TRUNCATED, LabelPart, abstention, labeled_problem, likeliest
 from stepforge.schemas.labeled import LabeledProblem, Verdict
 from stepforge.schemas.protocols import Grader, Policy
 from stepforge.schemas.record import Record
@@ -54,21 +54,14 @@ class RewardModel(LabelPart):
     """Whether a wrong final answer counts as evidence of an error."""
 
     async def __call__(self, solved: SolvedProblem, policy: Policy, grader: Grader, *, seed: int) -> LabeledProblem:
-        """Judge every solution; nothing is sampled."""
         return labeled_problem(self.name, solved, [self.verdict(rollout) for rollout in solved.rollouts], None)
 
     def verdict(self, rollout: Rollout) -> Verdict:
-        """Return the likeliest first error, or an abstention."""
         if rollout.outcome == "undetermined" or not rollout.steps:
-            return Verdict(labeler=self.name, first_error=None, abstained=True, reason=TRUNCATED)
+            return abstention(self.name, TRUNCATED)
         if len(rollout.scores) != len(rollout.steps):
-            return Verdict(labeler=self.name, first_error=None, abstained=True, reason=UNSCORED)
-        chances = self.posterior(rollout)
-        likeliest = max(range(len(chances)), key=chances.__getitem__)
-        if chances[likeliest] < self.sure:
-            return Verdict(labeler=self.name, first_error=None, abstained=True, reason=UNSURE, posterior=chances)
-        error = None if likeliest == len(rollout.steps) else likeliest
-        return Verdict(labeler=self.name, first_error=error, posterior=chances)
+            return abstention(self.name, UNSCORED)
+        return likeliest(self.name, self.posterior(rollout), self.sure, UNSURE)
 
     def posterior(self, rollout: Rollout) -> tuple[float, ...]:
         """Return the probability of each first error, and of none last."""

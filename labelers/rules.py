@@ -13,7 +13,7 @@ from pydantic import Field
 from stepforge.labelers.change_point.labeler import ChangePoint
 from stepforge.labelers.consensus import Skill, agreed, fused
 from stepforge.labelers.evidence.replay import stored_evidence
-from stepforge.labelers.labeling import TRUNCATED, of_policy
+from stepforge.labelers.labeling import TRUNCATED, abstention, of_policy
 from stepforge.labelers.people_rule import PeopleRule
 from stepforge.schemas.labeled import LabeledProblem, LabeledSolution, StepLabel, Verdict
 from stepforge.schemas.record import Record
@@ -35,7 +35,6 @@ class Hard(Record):
     kind: Literal["hard"] = "hard"
 
     def view(self, row: LabeledProblem, solution: LabeledSolution) -> View:
-        """Return 0 or 1 per step, and the first 0."""
         hard = [None if label is None else label.hard for label in solution.labels]
         return _view(self.kind, solution, [None if h is None else float(h) for h in hard], first_loss(hard))
 
@@ -48,7 +47,6 @@ class Soft(Record):
     """The first step at or below this is the first error."""
 
     def view(self, row: LabeledProblem, solution: LabeledSolution) -> View:
-        """Return the value of each step, and the first at or below the threshold."""
         targets = [None if label is None else _value(label) for label in solution.labels]
         alive = [None if label is None else self._alive(label) for label in solution.labels]
         return _view(self.kind, solution, targets, first_loss(alive))
@@ -119,16 +117,11 @@ class PosteriorRule(Record):
     model: ChangePoint = ChangePoint()
 
     def view(self, row: LabeledProblem, solution: LabeledSolution) -> View:
-        """Return the probabilities, and the likeliest first error."""
         rollout = solution.rollout
         if rollout.outcome == "undetermined" or not rollout.steps:
             return _view(self.kind, solution, (None,) * len(rollout.steps), None)
         verdict = self.model.verdict_on(rollout, stored_evidence(row)).model_copy(update={"labeler": self.kind})
-        left, targets = 1.0, []
-        for p in (verdict.posterior or ())[:-1]:
-            left -= p
-            targets.append(max(0.0, left))
-        return View(tuple(targets), verdict)
+        return View(tuple(verdict.right_so_far), verdict)
 
 
 class Agreement(Record):
@@ -140,7 +133,6 @@ class Agreement(Record):
     """Labelers of the run; by default all but the oracle."""
 
     def view(self, row: LabeledProblem, solution: LabeledSolution) -> View:
-        """Return 1 before the agreed error and 0 at it."""
         verdict = _of_people(self.kind, solution) or agreed(self.kind, opinions(solution, self.of))
         return _by_verdict(verdict, solution)
 
@@ -155,7 +147,6 @@ class Fusion(Record):
     sure: float = Field(default=0.5, ge=0, lt=1)
 
     def view(self, row: LabeledProblem, solution: LabeledSolution) -> View:
-        """Return 1 before the likeliest error and 0 at it."""
         if spoken := _of_people(self.kind, solution):
             return _by_verdict(spoken, solution)
         skills = {skill.labeler: skill for skill in self.skills}
@@ -167,7 +158,6 @@ class People(PeopleRule):
     """People's findings combined with the labelers' posteriors; an unreviewed solution keeps its label."""
 
     def view(self, row: LabeledProblem, solution: LabeledSolution) -> View:
-        """Return 1 before the likeliest error and 0 at it, for reviewed solutions."""
         verdict = self.verdict_on(row.problem.id, solution)
         return View(solution.targets, solution.verdict) if verdict is None else _by_verdict(verdict, solution)
 
@@ -255,9 +245,9 @@ def _view(name: str, solution: LabeledSolution, targets: Sequence[float | None],
     """Return targets with the verdict from where success ends: ``None`` if unknown, the number of steps if nowhere."""
     steps = solution.rollout.steps
     if solution.rollout.outcome == "undetermined" or not steps:
-        verdict = Verdict(labeler=name, first_error=None, abstained=True, reason=TRUNCATED)
+        verdict = abstention(name, TRUNCATED)
     elif lost is None:
-        verdict = Verdict(labeler=name, first_error=None, abstained=True, reason=UNMEASURED)
+        verdict = abstention(name, UNMEASURED)
     else:
         verdict = of_policy(Verdict(labeler=name, first_error=lost if lost < len(steps) else None), steps)
     return View(tuple(targets), verdict)

@@ -51,7 +51,6 @@ def imitates(steps: Sequence[str], mark: str = "") -> bool:
 
 
 def verdict_line(first_error: int | None) -> str:
-    """Return the line that states a verdict; ``first_error`` is 0-based."""
     return f"{VERDICT} {NONE if first_error is None else first_error + 1}"
 
 

@@ -55,7 +55,6 @@ class Completion(Record):
 
     @classmethod
     def failed(cls, message: str, cause: Cause = "request") -> "Completion":
-        """Return the completion of a request that failed."""
         return cls(text="", finish="error", tokens=0, error=message, cause=cause)
 
 

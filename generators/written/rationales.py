@@ -40,7 +40,6 @@ class Rationales(ModelSource):
     """Least share of them that must reach the answer."""
 
     async def make(self, row: int, seeds: Seeds, policy: PromptedPolicy, grader: Grader, *, seed: int) -> Attempt:
-        """Write one solution, and let the policy continue from its half."""
         problem = seeds.seed.problem
         if problem.answer is None:
             return Attempt(Refused("no answer to reason toward"))

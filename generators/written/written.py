@@ -64,7 +64,6 @@ class Written(ModelSource):
         return ways
 
     async def make(self, row: int, seeds: Seeds, policy: PromptedPolicy, grader: Grader, *, seed: int) -> Attempt:
-        """Write one problem and settle its answer."""
         rng, parents = rng_of(seed, self.name, row), [seeds.seed.problem]
         (way,) = rng.choices(list(self.ways), list(self.ways.values()))
         if way == "combine":

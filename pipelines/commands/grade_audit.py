@@ -2,7 +2,7 @@
 
 from collections import Counter
 
-from stepforge.grading.subject import subject
+from stepforge.grading.verdict import subject
 from stepforge.schemas.errors import BadInput
 from stepforge.schemas.record import Record
 from stepforge.schemas.rollout import Outcome

@@ -60,7 +60,6 @@ class _Told:
         self.answers.append(_number(_key(f"={problem.answer}")) if problem and problem.answer is not None else 0)
 
     def place(self, position: int) -> str:
-        """Return where a row is, in words."""
         _, name = self._files[bisect_right(self._files, position, key=lambda file: file[0]) - 1]
         return f"{name}, row {self._numbers[position]}"
 
