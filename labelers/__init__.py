@@ -5,6 +5,7 @@ from typing import Annotated
 from pydantic import Field
 
 from stepforge.labelers.amcs import AMCS as AMCS
+from stepforge.labelers.answer_likelihood import AnswerLikelihood as AnswerLikelihood
 from stepforge.labelers.cascade import Cascade as Cascade
 from stepforge.labelers.change_point.labeler import ChangePoint as ChangePoint
 from stepforge.labelers.consensus import Consensus as Consensus
@@ -36,6 +37,7 @@ AnyLabeler = Annotated[
     | AMCS
     | SCAN
     | SPRT
+    | AnswerLikelihood
     | RewardModel
     | Cascade
     | Judge

@@ -1,32 +1,32 @@
-"""``answer_likelihood``: where the right answer becomes unlikely and the solution's own answer likely, without sampling.
+"""``answer_likelihood``: the step that makes the right answer less likely than the solution's own; no sampling.
 
-After CPMI (arXiv 2604.10660): at each prefix the model reads "the final answer is", then the reference or the answer
-that the solution gives, and says how likely each is. The step with the largest fall of log p(reference) - log p(own) is
-named. CPMI contrasts with four wrong answers and keeps the changes as rewards; here the wrong answer is the solution's
-own, and only the first error is kept. It reads 2 (T + 1) prompts for T steps and generates nothing of use.
+After CPMI (arXiv 2604.10660): at each prefix the model reads "the final answer is" and an answer, and its tokens'
+log-probabilities are added up. The step with the largest fall of log p(reference) - log p(own answer) is named. CPMI
+contrasts with four wrong answers and trains on the changes; here the wrong answer is the solution's own, and only the
+first error is kept. A solution of T steps takes 2 (T + 1) readings, each of a whole prompt.
 """
 
 import asyncio
 from itertools import pairwise
 from typing import Literal
 
-from stepforge.labelers.labeling import TRUNCATED, LabelPart, completion_cost, labeled_problem
+from stepforge.labelers.labeling import TRUNCATED, LabelPart, abstention, labeled_problem
 from stepforge.schemas.labeled import Cost, LabeledProblem, Verdict
 from stepforge.schemas.problem import Problem
-from stepforge.schemas.protocols import Completion, Grader, Policy
+from stepforge.schemas.protocols import Grader, Policy
 from stepforge.schemas.rollout import Rollout, SolvedProblem
 
-NO_ANSWER = "there is no reference answer, or none of the solution, to compare"
+NO_ANSWER = "no two answers to compare: a reference, and the solution's own"
 
 
 class AnswerLikelihood(LabelPart):
-    """Reads how likely the right answer and the solution's own are after each step; samples nothing."""
+    """Reads how likely the reference answer and the solution's own are after each step; samples nothing."""
 
     kind: Literal["answer_likelihood"] = "answer_likelihood"
     lead: str = "Therefore, the final answer is \\boxed{"
-    """Stands before the answer, on a line of its own."""
+    """Text before the answer, which begins a line."""
     close: str = "}"
-    """Stands after the answer, so that 1 is not the beginning of 12."""
+    """Text after the answer: without it, 12 is likely wherever 120 is."""
 
     async def __call__(self, solved: SolvedProblem, policy: Policy, grader: Grader, *, seed: int) -> LabeledProblem:
         results = await asyncio.gather(*(self._judge(solved.problem, rollout, policy) for rollout in solved.rollouts))
@@ -35,26 +35,23 @@ class AnswerLikelihood(LabelPart):
 
     async def _judge(self, problem: Problem, rollout: Rollout, policy: Policy) -> tuple[Verdict, Cost]:
         if rollout.outcome == "undetermined" or not rollout.steps:
-            return self._abstain(TRUNCATED), Cost()
+            return abstention(self.name, TRUNCATED), Cost()
         if rollout.outcome == "correct":
             return Verdict(labeler=self.name, first_error=None), Cost()
         if problem.answer is None or rollout.answer is None or problem.verifier is not None:
-            return self._abstain(NO_ANSWER), Cost()
-        places = range(len(rollout.steps) + 1)
-        rows = [self._read(problem, rollout, t, answer, policy) for t in places for answer in (problem.answer, rollout.answer)]
-        read = await asyncio.gather(*rows)
-        failed = next((c.error for c in read if c.finish == "error"), None)
-        if failed is not None:
-            return self._abstain(failed), completion_cost(read)
-        sums = [sum(c.logprobs) for c in read]
-        ahead = [right - own for right, own in zip(sums[::2], sums[1::2], strict=True)]
-        changes = [after - before for before, after in pairwise(ahead)]
-        return Verdict(labeler=self.name, first_error=changes.index(min(changes))), completion_cost(read)
-
-    async def _read(self, problem: Problem, rollout: Rollout, count: int, answer: str, policy: Policy) -> Completion:
-        prefix = rollout.steps[:count]
-        line = "" if not prefix or prefix[-1].text.endswith("\n") else "\n"
-        return await policy.likelihood(problem, prefix, line + self.lead, answer + self.close)
-
-    def _abstain(self, reason: str) -> Verdict:
-        return Verdict(labeler=self.name, first_error=None, abstained=True, reason=reason)
+            return abstention(self.name, NO_ANSWER), Cost()
+        asked = []
+        for count in range(len(rollout.steps) + 1):
+            prefix = rollout.steps[:count]
+            lead = self.lead if not prefix or prefix[-1].text.endswith("\n") else f"\n{self.lead}"
+            asked += [
+                policy.likelihood(problem, prefix, lead, a + self.close) for a in (problem.answer, rollout.answer)
+            ]
+        read = await asyncio.gather(*asked)
+        failure = next((c.error for c in read if c.finish == "error"), None)
+        if failure is not None:
+            return abstention(self.name, failure), Cost.of(read)
+        chances = [sum(c.logprobs) for c in read]
+        ahead = [right - own for right, own in zip(chances[::2], chances[1::2], strict=True)]
+        falls = [before - after for before, after in pairwise(ahead)]
+        return Verdict(labeler=self.name, first_error=falls.index(max(falls))), Cost.of(read)

@@ -38,7 +38,8 @@ LONGEST_BACKOFF = 30.0
 LLAMACPP = "llamacpp"
 """The owner name of llama.cpp's server. It treats 0 log-probabilities as none, and returns token ids only with them."""
 NO_PROMPT_LOGPROBS = (
-    "this server does not say how likely a given text is: vLLM's does, with api = \"completions\" and a tokenizer setting"
+    "this server does not say how likely a given text is; vLLM's does, "
+    "with api = 'completions' and engine.tokenizer set"
 )
 GONE = frozenset({429, 502, 503, 504})
 """Statuses about the server, not the request."""
