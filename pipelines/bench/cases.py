@@ -57,6 +57,10 @@ class RecordedPolicy:
         self.reused += max(0, first + n - max(first, len(recorded)))
         return [_nth(recorded, i) for i in range(first, first + n)]
 
+    async def likelihood(self, problem: Problem, prefix: Sequence[Step], lead: str, text: str) -> Completion:
+        """Nothing but completions is recorded. Raises NotRecorded: always."""
+        raise NotRecorded("likelihoods of answers are not recorded")
+
     async def ask(self, text: str, *, n: int, seed: int, sampling: Sampling, chat: bool = False) -> list[Completion]:
         """Nothing but completions is recorded. Raises NotRecorded: always."""
         raise NotRecorded("answers of a judge are not recorded")
