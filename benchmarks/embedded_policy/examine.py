@@ -16,6 +16,7 @@ import typer
 from benchmarks.embedded_policy.corpus import domain_families
 from benchmarks.embedded_policy.siblings import REAL_MODEL, right_and_any
 from stepforge.generators.families import ALL_FAMILIES
+from stepforge.generators.family import Wording
 from stepforge.generators.policy import PolicySettings, PromptedPolicy
 from stepforge.grading.outcomes import graded
 from stepforge.labelers.oracle import oracle_verdict
@@ -26,7 +27,8 @@ from stepforge.schemas.problem import Problem
 from stepforge.schemas.rollout import Rollout
 from stepforge.schemas.seeds import seed_of
 
-Wording = Literal["plain", "free"]
+LONGEST: dict[Wording, int] = {"plain": 240, "free": 480, "long": 2800}
+"""Tokens of a completion."""
 FOLDER = embedded_folder()
 RECOVERIES = 1000
 """Erroneous solutions to continue from."""
@@ -38,11 +40,11 @@ def asked_of(problems: int, wording: Wording | None) -> list[tuple[str, int, Pro
     """Return (family, level, problem): ``problems`` of each family and level; without a wording, of the domains."""
     return [
         (family.kind, level, family.item(EXAM_SEED, 1000 * level + i))
-        for level in range(1, 7)
+        for level in range(1, 7 if wording != "long" else 11)
         for family in (
             domain_families((level,))
             if wording is None
-            else [part(levels=(level,), wording=wording) for part in ALL_FAMILIES]
+            else [part(levels=(level,), wording=wording) for part in ALL_FAMILIES if level <= part.max_level]
         )
         for i in range(problems)
     ]
@@ -173,9 +175,8 @@ def main(
     solutions: int = 4,
 ) -> None:
     """``domains``: problems of logic, plans, tools and programs; ``problems``: of a family and level."""
-    longest = 240 if wording == "plain" else 480
     tool: Literal["calculator"] | None = "calculator" if domains else None
-    settings = PolicySettings(temperature=temperature, max_tokens=longest, tool=tool)
+    settings = PolicySettings(temperature=temperature, max_tokens=LONGEST[wording], tool=tool)
     figures = asyncio.run(_examined(folder, settings, problems, solutions, None if domains else wording))
     figures["temperature"] = temperature
     training = json.loads((folder / "training.json").read_text())

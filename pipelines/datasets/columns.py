@@ -58,8 +58,8 @@ class About(NamedTuple):
     @classmethod
     def of(cls, run: RunFile) -> "About":
         found = [source_of(part) for part in run.generate]
-        free = {f"{source.name}_free": source.license for source in found}
-        return cls(free | {source.name: source.license for source in found}, carries_columns(run))
+        worded = {f"{source.name}_{wording}": source.license for source in found for wording in ("free", "long")}
+        return cls(worded | {source.name: source.license for source in found}, carries_columns(run))
 
     def columns(self, problem: LabeledProblem) -> dict[str, object]:
         own = next((column.value for column in problem.problem.kept if column.name == LICENSE), None)
@@ -80,7 +80,7 @@ class Source(NamedTuple):
     """Where problems come from."""
 
     name: str
-    """Of the family or the problem set; families with free wording add ``_free``."""
+    """Of the family or the problem set; free and long wording add ``_free`` and ``_long``."""
     where: str
     license: str
     """``unknown`` if a problem set tells none, or for a part of the user's own."""
