@@ -101,10 +101,8 @@ class Bench:
 
     async def _stages(self, done: list[Done]) -> None:
         """Append what was done: ``asyncio.run`` writes the repr of what it returns into an error it then drops."""
-        gate, journals = (
-            EngineGate(self.engine, UNBOUNDED),
-            [Journal(self.folder / name) for name in ("solve", "label")],
-        )
+        gate = EngineGate(self.engine, UNBOUNDED)
+        journals = [Journal(self.folder / name) for name in ("solve", "label")]
         solver, labeler = (PromptedPolicy(JournaledEngine(gate, j), PolicySettings(answer="stated")) for j in journals)
         grader = PooledGrader()
 

@@ -10,7 +10,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from typing import Literal
 
-from stepforge.grading.number_words import TENS, UNITS
+from stepforge.grading.number_words import VALUES
 
 Way = Literal["verbatim", "shared passage", "renumbered", "reworded"]
 WAYS: tuple[Way, ...] = ("verbatim", "shared passage", "renumbered", "reworded")
@@ -32,15 +32,13 @@ _STEM = 5
 
 _TOKEN = re.compile(r"\\[a-z]+|\d[\d,]*(?:\.\d+)?|[^\W\d_]+|[-+*/^=<>|%()\[\]_]")
 _LAYOUT = frozenset(("\\left", "\\right", "\\text", "\\mbox", "\\mathrm", "\\displaystyle", "\\dfrac", "\\tfrac"))
-_NUMBER_WORDS = {word: str(value) for value, word in enumerate(UNITS)}
-_NUMBER_WORDS |= {word: str(10 * tens) for tens, word in enumerate(TENS, start=2)}
 
 
 def tokens_of(question: str) -> list[str]:
     """Return words, numbers and operators in lower case; number words are numbers, layout and punctuation are gone."""
     found = _TOKEN.findall(unicodedata.normalize("NFKC", question).casefold())
     return [
-        _number(token) if token[0].isdigit() else _NUMBER_WORDS.get(token, token)
+        _number(token) if token[0].isdigit() else str(VALUES.get(token, token))
         for token in found
         if token not in _LAYOUT
     ]
@@ -110,11 +108,8 @@ class HeldOutIndex:
     def find(self, question: str) -> str | None:
         """Return how and where a question is held out, as ``verbatim in gsm8k``, by the most reliable way."""
         tokens = tokens_of(question)
-        for way in WAYS:
-            name = self._found(way, tokens) if way in self._ways else None
-            if name is not None:
-                return f"{way} in {name}"
-        return None
+        found = ((way, self._found(way, tokens)) for way in WAYS if way in self._ways)
+        return next((f"{way} in {name}" for way, name in found if name is not None), None)
 
     def _found(self, way: Way, tokens: list[str]) -> str | None:
         if way == "verbatim":

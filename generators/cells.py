@@ -6,7 +6,8 @@ from collections.abc import Mapping
 from decimal import Decimal
 from typing import NamedTuple, NoReturn
 
-from stepforge.grading.final_answer import MAX_ANSWER, reference_answer
+from stepforge.grading.final_answer import reference_answer
+from stepforge.grading.frames import MAX_ANSWER
 from stepforge.schemas.errors import BadInput
 
 MAX_TEXT = 1_000_000
@@ -40,7 +41,6 @@ class Cells(NamedTuple):
         return None if isinstance(value, str) and not value.strip() else value
 
     def text(self, field: str) -> str | None:
-        """Return a text exactly as it is."""
         value = self.value(field)
         return None if value is None else self._sound(field, value)
 
@@ -86,7 +86,6 @@ class Cells(NamedTuple):
         return int(level[1])
 
     def steps(self) -> tuple[str, ...]:
-        """Return the steps of a solution; none where there is no solution."""
         if (value := self.value("steps")) is None:
             return ()
         if not isinstance(value, list | tuple):
@@ -122,13 +121,8 @@ def _number_text(value: object) -> str:
     return format(value, "f") if isinstance(value, Decimal) else str(value)
 
 
+_KINDS = {bool: "true or false", int: "a number", float: "a number", list: "a list", dict: "an object", str: "a text"}
+
+
 def _kind(value: object) -> str:
-    names = {
-        bool: "true or false",
-        int: "a number",
-        float: "a number",
-        list: "a list",
-        dict: "an object",
-        str: "a text",
-    }
-    return names.get(type(value), f"of type {type(value).__name__}")
+    return _KINDS.get(type(value), f"of type {type(value).__name__}")

@@ -53,12 +53,8 @@ def known_solution(cells: Cells, tests: UnitTests | None) -> str | None:
 
 def _first_called(tree: ast.Module) -> str | None:
     """Return the first function that an assertion calls and that is no built-in's wrapper around it."""
-    for statement in tree.body:
-        if isinstance(statement, ast.Assert):
-            ours = [name for name in _called(statement.test) if not hasattr(builtins, name)]
-            if ours:
-                return ours[0]
-    return None
+    called = (name for statement in tree.body if isinstance(statement, ast.Assert) for name in _called(statement.test))
+    return next((name for name in called if not hasattr(builtins, name)), None)
 
 
 def _called(node: ast.AST) -> list[str]:

@@ -94,7 +94,6 @@ def answered_in(messages: object) -> object:
 
 
 def as_text(value: object) -> str:
-    """Return a value of any kind as text: a text as it is, else JSON."""
     return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str)
 
 

@@ -27,8 +27,6 @@ class Sentence(NamedTuple):
 
 
 class Free(NamedTuple):
-    """A draft in free wording."""
-
     question: tuple[Sentence, ...]
     step: Callable[[str], Sentence]
     """The sentence of a step, by its name; slots ``expr``, ``value``, ``a``, ``b`` and ``c`` come from the step."""

@@ -39,6 +39,14 @@ class EngineFailed(NotSampled):
     """The same, for a reason outside the question: worth a retry."""
 
 
+def engine_failure(failed: Sequence[Completion]) -> NotSampled:
+    """Return the engine's reason for requests that failed; one outside the question comes first."""
+    own = next((completion for completion in failed if completion.cause != "request"), None)
+    told = own or next(iter(failed), None)
+    reason = (told.error if told is not None else None) or "the engine does not say why"
+    return NotSampled(reason) if failed and own is None else EngineFailed(reason)
+
+
 async def complete_each(engine: Engine, prompt: Prompt, *, n: int, seed: int, sampling: Sampling) -> list[Completion]:
     """Return ``n`` independent continuations of a prompt; number i is seeded by ``seed_of(seed, i)``."""
     asked = (engine.complete(prompt, seed=seed_of(seed, i), sampling=sampling) for i in range(n))
@@ -103,8 +111,16 @@ class PromptedPolicy:
         self._asked("")
 
     async def sample(self, problem: Problem, prefix: Sequence[Step], *, n: int, seed: int) -> list[Rollout]:
-        """Return ``n`` ungraded rollouts continuing from ``prefix``."""
         return self._rollouts(problem, prefix, seed, await self._write(problem, prefix, n, seed))
+
+    async def likelihood(self, problem: Problem, prefix: Sequence[Step], lead: str, text: str) -> Completion:
+        """Return ``text`` with the log-probability of each of its tokens, where it follows the prefix and ``lead``."""
+        prompt, ids = self.prompt(problem, prefix), self.engine.encode(text)
+        if not ids:
+            return Completion.failed("the engine has no tokenizer, so it cannot tell how likely a given text is")
+        known = (*prompt.token_ids, *self.engine.encode(lead), *ids)
+        asked = prompt.model_copy(update={"text": prompt.text + lead + text, "token_ids": known})
+        return await self.engine.complete(asked, seed=0, sampling=Sampling(max_tokens=1, scored=len(ids)))
 
     async def next_steps(self, problem: Problem, prefix: Sequence[Step], *, n: int, seed: int) -> list[Rollout]:
         """Return ``n`` ungraded rollouts of one line each, for search; one that states an answer has ended.
@@ -144,10 +160,7 @@ class PromptedPolicy:
         written = await self._write(problem, (), n, seed)
         completions = [completion for _, completion in written]
         if all(completion.finish == "error" for completion in completions):
-            own = next((c for c in completions if c.cause != "request"), None)
-            if own is not None:
-                raise EngineFailed(own.error or "the engine does not say why")
-            raise NotSampled(completions[0].error or "the engine does not say why")
+            raise engine_failure(completions)
         return self._rollouts(problem, (), seed, written)
 
     def check_plain(self, text: str) -> None:
@@ -233,7 +246,21 @@ class PromptedPolicy:
     ) -> list[Rollout]:
         before = "".join(step.text for step in prefix)
         stem = blake2b(f"{problem.id}\0{seed}\0{before}".encode("utf-8", "surrogatepass"), digest_size=8).hexdigest()
-        return [self._rollout(f"{stem}-{i}", problem, before, *each) for i, each in enumerate(written)]
+        return [
+            Rollout(
+                id=f"{stem}-{i}",
+                start=None,
+                steps=steps,
+                answer=self.answer(problem, before + completion.text) if completion.finish == "stop" else None,
+                outcome="undetermined",
+                finish=completion.finish,
+                tokens=completion.tokens,
+                prompt_tokens=completion.prompt_tokens,
+                cached_tokens=completion.cached_tokens,
+                mean_logprob=completion.mean_logprob,
+            )
+            for i, (steps, completion) in enumerate(written)
+        ]
 
     def prompt(self, problem: Problem, prefix: Sequence[Step]) -> Prompt:
         """Return what the engine continues from: the prompted question, and the steps before."""
@@ -261,20 +288,3 @@ class PromptedPolicy:
         asked = Message(role="user", content=self.settings.prompt.replace("{question}", question))
         system = self.settings.system
         return [asked] if system is None else [Message(role="system", content=system), asked]
-
-    def _rollout(
-        self, identity: str, problem: Problem, before: str, steps: tuple[Step, ...], completion: Completion
-    ) -> Rollout:
-        ended = completion.finish == "stop"
-        return Rollout(
-            id=identity,
-            start=None,
-            steps=steps,
-            answer=self.answer(problem, before + completion.text) if ended else None,
-            outcome="undetermined",
-            finish=completion.finish,
-            tokens=completion.tokens,
-            prompt_tokens=completion.prompt_tokens,
-            cached_tokens=completion.cached_tokens,
-            mean_logprob=completion.mean_logprob,
-        )

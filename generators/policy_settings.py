@@ -3,25 +3,14 @@
 from collections.abc import Sequence
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, Field, field_validator, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from stepforge.generators.segmenters import AnySegmenter, Line
 from stepforge.generators.tool_calls import ToolKind
-from stepforge.schemas.record import Record
+from stepforge.schemas.record import Record, holding
 from stepforge.schemas.seeds import seed_of
 
 NAME = r"^[A-Za-z0-9_.-]{1,40}$"
-
-
-def holding(place: str) -> AfterValidator:
-    """Return the check that a text has a place to be filled, such as ``{question}``."""
-
-    def check(text: str) -> str:
-        if place not in text:
-            raise ValueError(f"has no {place}")
-        return text
-
-    return AfterValidator(check)
 
 
 class Way(Record):
@@ -41,7 +30,6 @@ class Way(Record):
 
     @property
     def changes(self) -> dict[str, object]:
-        """The settings of a policy that it changes."""
         changed = self.model_dump(exclude={"name", "share", "engine"})
         return {name: value for name, value in changed.items() if value is not None}
 

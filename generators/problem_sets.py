@@ -4,7 +4,6 @@ Nothing is guessed about a row: an unusable value is a `BadInput` with its locat
 missing value (null, or an empty text) is unknown. Files are read in pipelines.
 """
 
-import re
 from collections.abc import Mapping
 from hashlib import blake2b
 from pathlib import PurePath
@@ -188,8 +187,9 @@ def row_to_problem(part: ProblemSet, row: Mapping[str, object], number: int, sou
         answer=cells.answer(),
         answer_kind=part.answer_kind,
         difficulty=cells.difficulty(),
-        group=cells.label("group") or f"question-{hash_of(_normal(question))}",
-        kept=(*_kept(cells, row, part.keep), *_license(cells)),
+        # copies that differ only in case or white space must not be split between train and test
+        group=cells.label("group") or f"question-{hash_of(' '.join(question.split()).casefold())}",
+        kept=_kept(cells, row, part.keep),
         verifier=tests or part.verifier,
         known_solution=known_solution(cells, tests),
     )
@@ -217,13 +217,7 @@ def _number(value: object) -> float | None:
         return None
 
 
-def _license(cells: Cells) -> tuple[KeptColumn, ...]:
-    name = cells.label("row_license")
-    return () if name is None else (KeptColumn(name=LICENSE, value=name),)
-
-
 def hash_of(text: str) -> str:
-    """Return 16 hexadecimal digits that name a text."""
     return blake2b(text.encode(), digest_size=8).hexdigest()
 
 
@@ -241,9 +235,6 @@ def _kept(cells: Cells, row: Mapping[str, object], names: tuple[str, ...]) -> tu
         if (value := lookup(row, name)) is not None:
             text = Cells({"keep": name}, {name: as_text(value)}, cells.where).text("keep")
             kept.append(KeptColumn(name=name, value=text or ""))
+    if (license_ := cells.label("row_license")) is not None:
+        kept.append(KeptColumn(name=LICENSE, value=license_))
     return tuple(kept)
-
-
-def _normal(question: str) -> str:
-    # Copies that differ only in case or white space must not be split between train and test.
-    return re.sub(r"\s+", " ", question).strip().casefold()

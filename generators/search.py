@@ -28,8 +28,6 @@ ValueKind = Literal["scorer", "certainty", "monte_carlo"]
 
 
 class Asked(NamedTuple):
-    """The resources of a search."""
-
     problem: Problem
     policy: PromptedPolicy
     grader: Grader
@@ -100,7 +98,6 @@ class Beam(_Search):
     """Most steps; unfinished solutions are dropped."""
 
     async def __call__(self, asked: Asked) -> Found:
-        """Grow, keep the best, until every kept one has ended."""
         beams: list[Rollout | None] = [None]
         ended: list[Rollout] = []
         tokens = 0
@@ -134,7 +131,6 @@ class Mcts(_Search):
     """Weight of the bonus for rarely completed prefixes."""
 
     async def __call__(self, asked: Asked) -> Found:
-        """Simulate one after the other: each learns from those before it."""
         visits: dict[tuple[str, ...], list[float]] = {(): []}
         steps: dict[tuple[str, ...], tuple[Step, ...]] = {(): ()}
         solutions: list[Rollout] = []

@@ -136,14 +136,11 @@ def _numbered(text: str) -> list[int]:
     runs: dict[int, _Run] = {}
     longest: _Run | None = None
     for place, indent, number in items:
-        if indent > least:
-            continue
-        before = runs.get(number - 1)
-        run = _Run(place, before, before.length + 1 if before else 1)
-        if number not in runs or run.length > runs[number].length:
-            runs[number] = run
-        if longest is None or run.length > longest.length:
-            longest = run
+        if indent == least:
+            before = runs.get(number - 1)
+            run = _Run(place, before, before.length + 1 if before else 1)
+            runs[number] = max(runs.get(number, run), run, key=lambda one: one.length)
+            longest = max(longest or run, run, key=lambda one: one.length)
     places = []
     while longest is not None:
         places.append(longest.place)

@@ -47,5 +47,4 @@ def worth_a_call(expression: str) -> bool:
 
 
 def without_marks(line: str) -> str:
-    """Return a line with its calls written as plain expressions."""
     return line.replace(OPEN, "").replace(CLOSE, "")

@@ -164,11 +164,8 @@ def _two_ratios(gold: Ratio, answer: Ratio) -> Outcome:
         return "correct"
     if len(gold.parts) != len(answer.parts) or halves:
         return "wrong"
-    crossed = all(
-        a * d == b * c for a, b in zip(gold.parts, answer.parts, strict=True)
-        for c, d in zip(gold.parts, answer.parts, strict=True)
-    )  # fmt: skip
-    return "undetermined" if crossed else "wrong"
+    pairs = list(zip(gold.parts, answer.parts, strict=True))
+    return "undetermined" if all(a * d == b * c for a, b in pairs for c, d in pairs) else "wrong"
 
 
 def _minutes(time: Ratio) -> Fraction | None:
@@ -258,11 +255,9 @@ def _words(gold: Words, answer: Words) -> Outcome:
 def _words_and_other(gold: Reading, answer: Reading) -> Outcome | None:
     """Compare words with a value: words may name a number, and a word may be a product of letters."""
     words, other = (gold, answer) if isinstance(gold, Words | Nothing) else (answer, gold)
-    if isinstance(words, Nothing):
+    if not isinstance(words, Words):
         zero = isinstance(other, Value) and other.number is not None and other.number.value == 0
         return "undetermined" if zero or isinstance(other, Words) else "wrong"
-    if not isinstance(words, Words):
-        return None
     named = set(words.plain.casefold().replace("-", " ").split())
     if named & _NUMBER_WORDS or _CHINESE_NUMBERS & set(words.plain) or any(c.isdigit() for c in words.plain):
         return "undetermined"

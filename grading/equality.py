@@ -7,14 +7,13 @@ difference is told from rounding. Both are bounded: a formula beyond a bound is 
 """
 
 import random
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from fractions import Fraction
 from itertools import permutations
 from typing import Any
 
-from stepforge.grading.modular import PRIME, Beyond, modular
-from stepforge.grading.precision import MAX_COST, Precise, Undefined, contexts
-from stepforge.grading.trees import Formula, Node, with_variables
+from stepforge.grading.precision import Precise, Undefined, contexts
+from stepforge.grading.trees import PRIME, Beyond, Formula, Node, modular, with_variables
 from stepforge.schemas.rollout import Outcome
 
 _RATIONAL = frozenset({"sum", "product", "quotient", "power", "factorial", "binomial", "i", "e", "pi"})
@@ -31,7 +30,7 @@ def same_formula(left: Formula, right: Formula) -> Outcome:
     if left.node == right.node:
         return "correct"
     outcome = _same_node(left, right)
-    if outcome == "wrong" and _differ_by_spelling(left, right):
+    if outcome == "wrong" and any(_same_node(*sides) == "correct" for sides in _respelled(left, right)):
         return "undetermined"
     return "undetermined" if outcome == "wrong" and (left.doubtful or right.doubtful) else outcome
 
@@ -51,33 +50,27 @@ def _same_node(left: Formula, right: Formula) -> Outcome:
     return outcomes.pop() if len(outcomes) == 1 else "undetermined"
 
 
-def _differ_by_spelling(left: Formula, right: Formula) -> bool:
-    """Whether they are equal once ``c`` is read for ``C``, ``j`` for ``i``, or one free letter for another, with no two
-    variables made one."""
+def _respelled(left: Formula, right: Formula) -> Iterator[tuple[Formula, Formula]]:
+    """Yield both with ``c`` read for ``C``, one free letter for another, or ``j`` for ``i``, with no two variables made
+    one."""
     folded = [{name: name.lower() for name in side.names} for side in (left, right)]
     if left.names != right.names and all(len(set(f.values())) == len(f) for f in folded):
-        sides = [
-            with_variables(side, {old: Node("variable", name=new) for old, new in fold.items()})
-            for side, fold in zip((left, right), folded, strict=True)
-        ]
-        if sides[0].names == sides[1].names and _same_node(*sides) == "correct":
-            return True
-    alone = [one.names - other.names for one, other in ((left, right), (right, left))]
+        one, other = map(_renamed, (left, right), folded)
+        if one.names == other.names:
+            yield one, other
+    mine, theirs = left.names - right.names, right.names - left.names
     lone = "variable" in (left.node.op, right.node.op)  # an option
-    if (
-        not lone
-        and 0 < len(alone[0]) == len(alone[1]) < 3
-        and all(n.partition("_")[0] in _FREE for n in alone[0] | alone[1])
-    ):
-        for order in permutations(alone[1]):
-            renamed = {old: Node("variable", name=new) for old, new in zip(alone[0], order, strict=True)}
-            if _same_node(with_variables(left, renamed), right) == "correct":
-                return True
+    if not lone and 0 < len(mine) == len(theirs) < 3 and all(n.partition("_")[0] in _FREE for n in mine | theirs):
+        for order in permutations(theirs):
+            yield _renamed(left, dict(zip(mine, order, strict=True))), right
     imaginary = [side for side in (left, right) if "i" in side.operations]
     engineers = [side for side in (left, right) if "j" in side.names and "i" not in side.operations]
     if len(imaginary) == len(engineers) == 1:
-        return _same_node(imaginary[0], with_variables(engineers[0], {"j": _I})) == "correct"
-    return False
+        yield imaginary[0], with_variables(engineers[0], {"j": _I})
+
+
+def _renamed(side: Formula, names: Mapping[str, str]) -> Formula:
+    return with_variables(side, {old: Node("variable", name=new) for old, new in names.items()})
 
 
 def _same_modulo(left: Node, right: Node, names: frozenset[str]) -> Outcome:
@@ -107,15 +100,14 @@ _WHOLE = (3, 4, 7, 12, 19, 26)
 
 def _same_in_precision(left: Formula, right: Formula, log_base: str) -> Outcome:
     names = sorted(left.names | right.names)
-    real = bool(names) and "i" not in left.operations | right.operations
+    operations = left.operations | right.operations
+    real = bool(names) and "i" not in operations
     low, high = (Precise(context, real=real, log_base=log_base) for context in contexts())
-    low.cost = high.cost = MAX_COST
     try:
         if not names:
             return _same_at(low, high, left.node, right.node, {}) or "undetermined"
-        counting = left.operations | right.operations
         outcomes: list[Any] = []
-        if not counting & {"factorial", "binomial"}:
+        if not operations & {"factorial", "binomial"}:
             outcomes = [_same_at(low, high, left.node, right.node, p) for p in _points(names)]
         if not {"correct", "wrong"} & set(outcomes):  # defined for whole numbers only, as n! and (-1)^n
             points = [{name: Fraction(_WHOLE[(i + j) % 6]) for j, name in enumerate(names)} for i in range(6)]
@@ -140,12 +132,12 @@ def _same_at(low: Precise, high: Precise, left: Node, right: Node, point: Mappin
     sides = [_value_at(low, side, point) for side in (left, right)]
     if sides[0] is None or sides[1] is None:
         return None if sides[0] is sides[1] else "undetermined"
-    if low.differ(*sides):
-        if not low.tiny(*sides):
-            return "wrong"
-        precise = [_value_at(high, side, point) for side in (left, right)]
-        return _of_tiny(low, high, sides, precise)
+    differ = low.differ(*sides)
+    if differ and not low.tiny(*sides):
+        return "wrong"
     precise = [_value_at(high, side, point) for side in (left, right)]
+    if differ:
+        return _of_tiny(low, high, sides, precise)
     return "undetermined" if high.differ(*precise) or low.lossy or high.lossy else "correct"
 
 

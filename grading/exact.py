@@ -5,11 +5,12 @@ bounded before any arithmetic is done: length, digits, nesting, exponent and deg
 """
 
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from fractions import Fraction
 from functools import lru_cache
 from itertools import zip_longest
 from math import prod
+from operator import add, mul, sub
 from typing import Any
 
 MAX_LENGTH = 400
@@ -160,14 +161,12 @@ class _Parser:
         return int(symbol) if symbol.isdigit() else Fraction(symbol)
 
 
+_EXACTLY: dict[str, Callable[[Any, Any], Any]] = {"+": add, "-": sub, "*": mul}
+
+
 def _apply(operator: str, left: Any, right: Any) -> Any:
-    match operator:
-        case "+":
-            return left + right
-        case "-":
-            return left - right
-        case "*":
-            return left * right
+    if operator in _EXACTLY:
+        return _EXACTLY[operator](left, right)
     number = _constant(right)
     if operator == "^":
         if number is None or number.denominator != 1 or not 0 <= number <= MAX_EXPONENT:

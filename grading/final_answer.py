@@ -9,16 +9,7 @@ A text without a frame still states an answer where its closing sentences name a
 import re
 from collections.abc import Callable
 
-from stepforge.grading.frames import (
-    MAX_ANSWER,
-    after_hashes,
-    bare,
-    boxed,
-    in_json,
-    last_word,
-    tagged,
-    unfinished_thought,
-)
+from stepforge.grading import frames
 from stepforge.grading.last_resort import last_value, whole_answer
 from stepforge.grading.phrases import after_colon, after_is, answer_of, chosen
 from stepforge.grading.spelling import narrow
@@ -31,8 +22,6 @@ _ANSWER_LINE = re.compile(r"^\s*Answer:(.*)$", re.MULTILINE)
 _SENTENCES = re.compile(r"[.!?]\s+[A-Z]|[。！？].")
 _PROSE = re.compile(r"(?:^|\s)[A-Za-z]{2,}\s+[A-Za-z]{2,}")
 
-__all__ = ["MAX_ANSWER", "answer_in_words", "extract_answer", "reference_answer", "stated_answer", "stated_line"]
-
 
 def extract_answer(text: str) -> str | None:
     """Return the final answer as written, without its frame; None where the text names none at all.
@@ -40,16 +29,16 @@ def extract_answer(text: str) -> str | None:
     Without a frame, a text that is one formula or one word is the answer itself; of any other, the last number or
     formula of the last sentence that has one is returned.
     """
-    body = last_word(narrow(text))
+    body = frames.last_word(narrow(text))
     stated = _stated(body)
-    if stated is not None or unfinished_thought(body):
+    if stated is not None or frames.unfinished_thought(body):
         return stated or None
     return _cut(whole_answer(body) or last_value(body))
 
 
 def stated_answer(text: str) -> str | None:
     """Return the final answer in one of the frames, as written; None where the text has no frame."""
-    return _stated(last_word(narrow(text))) or None
+    return _stated(frames.last_word(narrow(text))) or None
 
 
 def stated_line(text: str) -> str | None:
@@ -60,8 +49,8 @@ def stated_line(text: str) -> str | None:
 
 def cut_off(text: str) -> bool:
     """Whether a text ends within its thoughts or within the box of its answer, whatever its server says."""
-    body = last_word(narrow(text))
-    return unfinished_thought(body) or boxed(body) == ""
+    body = frames.last_word(narrow(text))
+    return frames.unfinished_thought(body) or frames.boxed(body) == ""
 
 
 def answer_in_words(text: str, reference: str | None, *, stated: bool = False) -> str | None:
@@ -96,23 +85,22 @@ def reference_answer(text: str) -> str | None:
 
 def _stated(text: str) -> str | None:
     """Return the framed answer; empty where a box was cut off."""
-    if (tag := tagged(text)) is not None:
-        short = bare(tag) if len(tag) <= MAX_BARE and "\n" not in tag else None
+    if (tag := frames.tagged(text)) is not None:
+        short = frames.bare(tag) if len(tag) <= MAX_BARE and "\n" not in tag else None
         return _cut(_stated(tag) or short or last_value(tag))
-    if (box := boxed(text)) is not None:
+    if (box := frames.boxed(text)) is not None:
         return _cut(box) or ""
-    finders: tuple[Callable[[str], str | None], ...] = (_hashes, in_json, after_colon, after_is, chosen)
-    for find in finders:
-        found = _cut(find(text))
-        if found:
-            return found
-    return None
+    found = (_cut(find(text)) for find in _FINDERS)
+    return next(filter(None, found), None)
 
 
 def _hashes(text: str) -> str | None:
-    found = after_hashes(text)
-    return None if found is None else answer_of(found[: 2 * MAX_ANSWER]) or bare(found)
+    found = frames.after_hashes(text)
+    return None if found is None else answer_of(found[: 2 * frames.MAX_ANSWER]) or frames.bare(found)
+
+
+_FINDERS: tuple[Callable[[str], str | None], ...] = (_hashes, frames.in_json, after_colon, after_is, chosen)
 
 
 def _cut(found: str | None) -> str | None:
-    return found[: MAX_ANSWER + 1] if found else None
+    return found[: frames.MAX_ANSWER + 1] if found else None

@@ -75,20 +75,15 @@ class _Parser:
         return terms[0] if len(terms) == 1 else self.make("sum", *terms)
 
     def product(self) -> Node:
-        value = self.signed()
-        divided = False
-        while True:
-            token = self.peek()
-            if token in ("*", "/"):
-                self.take()
-                divided = token == "/"
-                other = self.signed()
-                value = self.make("quotient" if divided else "product", value, other)
-            elif self._starts_factor(token):
+        value, divided = self.signed(), False
+        while self.peek() in ("*", "/") or self._starts_factor(self.peek()):
+            if self.peek() in ("*", "/"):
+                divided = self.take() == "/"
+                value = self.make("quotient" if divided else "product", value, self.signed())
+            else:
                 self.doubtful |= divided
                 value = self._juxtaposed(value)
-            else:
-                return value
+        return value
 
     def _juxtaposed(self, value: Node) -> Node:
         if value.op == "number" and value.value.denominator == 1 and self.peek() == "frac":
@@ -104,10 +99,8 @@ class _Parser:
     def _starts_factor(self, token: str) -> bool:
         if token == "|":
             return self.bars == 0
-        return bool(token) and (token[0].isdigit() or token in "([{" or (token[0] == ".") or self._named(token))
-
-    def _named(self, token: str) -> bool:
-        return (len(token) == 1 and token.isalpha()) or token in _COMMANDS
+        named = token in _COMMANDS or (len(token) == 1 and token.isalpha())
+        return named or (bool(token) and (token[0].isdigit() or token in "([{" or token[0] == "."))
 
     def signed(self) -> Node:
         negative = False
@@ -128,7 +121,7 @@ class _Parser:
             negative = self.take() == "-"
             inner = self.exponent()
             return Node("negative", (inner,)) if negative else inner
-        value = self.grouped()
+        value = self.atom()
         return self.make("power", value, self.exponent()) if self.peek() == "^" and self.take() else value
 
     def argument(self) -> Node:
@@ -137,10 +130,7 @@ class _Parser:
         if token.isdigit() and len(token) > 1:
             self.tokens[-1] = token[1:]
             return number(int(token[0]))
-        return self.grouped()
-
-    def grouped(self) -> Node:
-        return self.group() if self.peek() in ("{", "(") else self.atom()
+        return self.atom()
 
     def group(self) -> Node:
         closing = _CLOSING[self.take()]
@@ -171,10 +161,8 @@ class _Parser:
         return self.command(token) if token in _COMMANDS else self.letter(token)
 
     def command(self, token: str) -> Node:
-        if token == "frac":
-            return self.make("quotient", self.argument(), self.argument())
-        if token == "binom":
-            return self.make("binomial", self.argument(), self.argument())
+        if token in ("frac", "binom"):
+            return self.make("quotient" if token == "frac" else "binomial", self.argument(), self.argument())
         if token == "sqrt":
             degree = self.group() if self.peek() == "[" else number(2)
             return self.make("root", self.argument(), degree)
@@ -187,13 +175,11 @@ class _Parser:
         return Node("constant", name=name)
 
     def function(self, name: str) -> Node:
-        power: Node | None = None
-        base: Node | None = None
-        while self.peek() in ("^", "_"):
-            if self.take() == "^":
-                power = self.exponent()
-            else:
-                base = self.grouped()
+        marks: dict[str, Node] = {}
+        while (mark := self.peek()) in ("^", "_"):
+            self.take()
+            marks[mark] = self.exponent() if mark == "^" else self.atom()
+        power, base = marks.get("^"), marks.get("_")
         if power is not None and power.op == "negative":
             if name not in _INVERSE or power.args[0] != number(1):
                 self.refuse()

@@ -5,7 +5,9 @@ Linear in the text's length.
 
 import json
 import re
+from typing import NamedTuple
 
+from stepforge.grading.spelling import between
 from stepforge.grading.units import ratio, read_unit
 
 MAX_ANSWER = 2000
@@ -101,6 +103,12 @@ def in_json(text: str) -> str | None:
     return None if value is None or isinstance(value, dict) else str(value).strip()
 
 
+class _Box(NamedTuple):
+    start: int
+    content: str
+    end: int
+
+
 def boxed(text: str) -> str | None:
     r"""The content of the last box; of several boxes joined by commas, "and" or "or", all of them.
 
@@ -133,19 +141,25 @@ def _content(text: str, start: int, limit: int | None = None) -> tuple[str, int]
     return None
 
 
+def _box_before(text: str, end: int) -> _Box | None:
+    """Return the last box near before a place; None where none is, or nothing is in it."""
+    start = text.rfind("\\boxed", max(0, end - MAX_ANSWER), end)
+    box = _content(text, start, end) if start >= 0 else None
+    return _Box(start, *box) if box and box[0] else None
+
+
 def _in_two_units(text: str, start: int, last: str, end: int) -> str | None:
     r"""Return ``\boxed{3} hours and \boxed{20} minutes`` as one quantity; None where the last box is no part of one."""
-    before = text.rfind("\\boxed", max(0, start - MAX_ANSWER), start)
-    box = _content(text, before, start) if before >= 0 else None
-    larger = _UNIT_BETWEEN.fullmatch(text[box[1] : start]) if box and box[0] else None
+    box = _box_before(text, start)
+    larger = _UNIT_BETWEEN.fullmatch(text[box.end : start]) if box else None
     smaller = _UNIT_AFTER.match(text, end)
     if box is None or larger is None or smaller is None:
         return None
     units = [read_unit(f" {word[1]}") for word in (larger, smaller)]
     size = ratio(units[0], units[1]) if units[0] and units[1] else None
-    if size is not None and last.isdecimal() and int(last) >= size:  # 2 hours, which are 120 minutes
+    if size is None or size <= 1 or (last.isdecimal() and int(last) >= size):  # 2 hours, which are 120 minutes
         return None
-    return f"{box[0]} {larger[1]} {last} {smaller[1]}" if size is not None and size > 1 else None
+    return f"{box.content} {larger[1]} {last} {smaller[1]}"
 
 
 def _joined(text: str, start: int, last: str) -> str:
@@ -153,14 +167,13 @@ def _joined(text: str, start: int, last: str) -> str:
     found, first = [last], start
     names: list[str] = []
     for _ in range(MAX_BOXES):
-        before = text.rfind("\\boxed", max(0, first - MAX_ANSWER), first)
-        box = _content(text, before, first) if before >= 0 else None
-        between = _CONNECTOR.fullmatch(_MATH_SIGNS.sub(" ", text[box[1] : first])) if box and box[0] else None
+        box = _box_before(text, first)
+        between = _CONNECTOR.fullmatch(_MATH_SIGNS.sub(" ", text[box.end : first])) if box else None
         if box is None or between is None:
             break
         names.append(between[1] or "")
-        found.append(box[0])
-        first = before
+        found.append(box.content)
+        first = box.start
     if len(set(found)) == 1:
         return last
     before_first = _NAME_BEFORE.search(text[max(0, first - 30) : first])
@@ -190,13 +203,7 @@ def bare(text: str) -> str:
     plain = text.strip().strip("*").strip()
     plain = plain if plain.endswith(("\\right.", "...")) else plain.rstrip(".。").strip()
     for opening, closing in (("$$", "$$"), ("\\(", "\\)"), ("\\[", "\\]"), ("$", "$")):
-        inner = plain[len(opening) : -len(closing)]
-        if (
-            len(plain) > len(opening) + len(closing)
-            and plain.startswith(opening)
-            and plain.endswith(closing)
-            and opening not in inner.replace("\\$", "")
-            and not inner.endswith("\\")
-        ):
+        inner = between(opening, plain, closing)
+        if inner and opening not in inner.replace("\\$", "") and not inner.endswith("\\"):
             return inner.strip()
     return plain

@@ -13,6 +13,7 @@ _WITH_COMMA = re.compile(r"(-?\d{1,100}),(\d{1,100})(?:\s+[^\d,]+)?", re.ASCII)
 """``3,5 metros``."""
 FEW = 12
 """Most elements that are all compared with each other."""
+_WORST_FIRST: tuple[Outcome | None, ...] = ("wrong", None, "undetermined")
 Compare = Callable[[Reading, Reading], Outcome | None]
 """How two elements are compared."""
 
@@ -92,10 +93,7 @@ def _in_order(left: list[Reading], right: list[Reading], compare: Compare) -> Ou
 
 
 def _all(outcomes: list[Outcome | None]) -> Outcome | None:
-    for outcome in ("wrong", None, "undetermined"):
-        if outcome in outcomes:
-            return outcome
-    return "correct"
+    return next((outcome for outcome in _WORST_FIRST if outcome in outcomes), "correct")
 
 
 def _in_any_order(left: list[Reading], right: list[Reading], compare: Compare) -> Outcome | None:

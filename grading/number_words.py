@@ -44,7 +44,7 @@ def _unit(word: str) -> int:
 
 
 _SCALES = {"thousand": 10**3, "million": 10**6, "billion": 10**9}
-_VALUES = {word: n for n, word in enumerate(UNITS)} | {word: 10 * n for n, word in enumerate(TENS, start=2)}
+VALUES = {word: n for n, word in enumerate(UNITS)} | {word: 10 * n for n, word in enumerate(TENS, start=2)}
 _TWO_DIGITS = rf"(?:(?:{'|'.join(TENS)})(?:[- ](?:{'|'.join(UNITS[1:10])}))?|{'|'.join(reversed(UNITS[1:]))})"
 _HUNDREDS = rf"(?:(?:{_TWO_DIGITS}|a) hundred(?: (?:and )?{_TWO_DIGITS})?|{_TWO_DIGITS})"
 _SCALE = rf"(?:{'|'.join(_SCALES)})"
@@ -66,5 +66,5 @@ def read_cardinal(text: str) -> tuple[int, str] | None:
         elif word == "hundred":
             group = max(group, 1) * 100
         else:
-            group += _VALUES.get(word, 0)
+            group += VALUES.get(word, 0)
     return (-1 if match["sign"] else 1) * (total + group), text[match.end() :]

@@ -9,12 +9,7 @@ from stepforge.schemas.rollout import Outcome, Rollout, Start
 
 
 async def graded(
-    problem: Problem,
-    rollouts: Sequence[Rollout],
-    grader: Grader,
-    start: Start | None = None,
-    *,
-    supplied: bool = False,
+    problem: Problem, rollouts: Sequence[Rollout], grader: Grader, start: Start | None = None, *, supplied: bool = False
 ) -> list[Rollout]:
     """Return the rollouts with their outcomes, and with the prefix that they start from.
 
@@ -22,19 +17,13 @@ async def graded(
     steps before it. A rollout that was seen to end by itself without an answer is ``wrong``; a ``supplied`` one may
     have been cut off by whoever had it written. The grader decides everything else.
     """
-    finished = [r for r in rollouts if r.finish == "stop" and r.answer is not None]
-    outcomes = iter(await grader.grade(problem, [r.answer for r in finished]))
-    return [
-        r.model_copy(
-            update={
-                "start": start,
-                "outcome": next(outcomes) if r.finish == "stop" and r.answer is not None else _without(r, supplied),
-            }
-        )
-        for r in rollouts
-    ]
+    finished = [r.answer for r in rollouts if r.finish == "stop" and r.answer is not None]
+    outcomes = iter(await grader.grade(problem, finished))
 
+    def outcome(rollout: Rollout) -> Outcome:
+        if rollout.finish == "stop" and rollout.answer is not None:
+            return next(outcomes)
+        whole = rollout.finish == "stop" and not supplied and not cut_off(rollout.text)
+        return "wrong" if whole else "undetermined"
 
-def _without(rollout: Rollout, supplied: bool) -> Outcome:
-    whole = rollout.finish == "stop" and not supplied and not cut_off(rollout.text)
-    return "wrong" if whole else "undetermined"
+    return [r.model_copy(update={"start": start, "outcome": outcome(r)}) for r in rollouts]

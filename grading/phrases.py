@@ -134,21 +134,16 @@ def answer_of(after: str) -> str | None:
     body = after.lstrip()
     if (option := _OPTION.match(body.split("\n", 1)[0])) is not None:
         return bare(option.group())
-    rather = _RATHER.match(body)
-    body = body[rather.end() :] if rather is not None else body
-    leading = _LEADING.match(body)
-    stripped = body[leading.end() :] if leading is not None and not body.startswith("*") else body
-    spanned = _spanned(stripped)
-    if spanned is None and body.startswith("*"):
-        stripped = body.lstrip("* ")
-    if spanned is not None:
+    body = _RATHER.sub("", body, count=1) if _RATHER.match(body) else body
+    marked = body.startswith("*")
+    leading = None if marked else _LEADING.match(body)
+    stripped = body[leading.end() :] if leading else body
+    if (spanned := _spanned(stripped)) is not None:
         return bare(spanned)
-    sentence = bare(_first_sentence(stripped))
-    if not sentence:
-        return None
+    sentence = bare(_first_sentence(body.lstrip("* ") if marked else stripped))
     if _STARTS_WITH_VALUE.match(sentence):
         return bare(_without_explanation(sentence, value=True)) or None
-    return _from_words(sentence)
+    return _from_words(sentence) if sentence else None
 
 
 def _first_sentence(body: str) -> str:
@@ -161,35 +156,31 @@ def _spanned(body: str) -> str | None:
     span = _SPAN.match(body)
     if span is None or (span["math"] is not None and PROSE_IN_MATH.search(span["math"])):
         return None
-    content = next(group for group in span.groups() if group is not None).strip()
+    content = (span[span.lastgroup or 0]).strip()
     if not re.search(r"\w", content) or content.endswith(":"):
         return None
     rest = _first_sentence(body[span.end() :])
     found = [content]
     while (link := _CONTINUES.match(rest)) and (more := _SPAN.match(rest, link.end())) is not None:
-        found.append(next(group for group in more.groups() if group is not None).strip())
+        found.append(more[more.lastgroup or 0].strip())
         rest = rest[more.end() :]
     if len(found) > 1:
         return ", ".join(found)
     unit = re.match(r"\s*(?:\\?%|[A-Za-z°²³]+(?:/[A-Za-z]+)?(?: per [A-Za-z]+)?)(?=\s|$|[,;(])", rest)
-    named = unit is not None and not _EXPLAINS.match(rest) and not _AFTER_NUMBER.match(rest + " x")
-    if named and unit is not None and (span["bold"] or span["italic"]) and content[-1:].isdigit():
-        return content + " " + unit.group().strip()
-    if (span["bold"] or span["italic"]) and not content[:1].isdigit():
-        return answer_of(content)
-    return content
+    if span.lastgroup not in ("bold", "italic"):
+        return content
+    if unit and content[-1:].isdigit() and not _EXPLAINS.match(rest) and not _AFTER_NUMBER.match(rest + " x"):
+        return f"{content} {unit[0].strip()}"
+    return content if content[:1].isdigit() else answer_of(content)
 
 
 def _without_explanation(sentence: str, *, value: bool) -> str:
     """Cut a sentence where it begins to say something beside its answer."""
-    cuts = [cut.start() for cut in (_EXPLAINS.search(sentence, 1),) if cut is not None]
+    cuts = [_EXPLAINS.search(sentence, 1)]
     if value:
-        cuts += [cut.start() for cut in (_SAYS.search(sentence, 1),) if cut is not None]
-        head = _PLAIN_HEAD.match(sentence)
-        after = _AFTER_NUMBER.search(sentence, 1) if head is not None else None
-        if after is not None and (after.start() <= head.end() if head is not None else False):
-            cuts.append(after.start())
-    return sentence[: min(cuts, default=len(sentence))].rstrip(" ,;:(*")
+        head, after = _PLAIN_HEAD.match(sentence), _AFTER_NUMBER.search(sentence, 1)
+        cuts += [_SAYS.search(sentence, 1), after if head and after and after.start() <= head.end() else None]
+    return sentence[: min((cut.start() for cut in cuts if cut), default=len(sentence))].rstrip(" ,;:(*")
 
 
 def _from_words(sentence: str) -> str | None:

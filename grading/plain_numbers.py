@@ -40,8 +40,6 @@ _ORDINAL = re.compile(r"(\d+)(?:st|nd|rd|th)", re.ASCII)
 
 @dataclass(frozen=True, slots=True)
 class PlainNumber:
-    """An exact value and the unit it was written with."""
-
     value: Fraction
     unit: Unit
     other: Fraction | None = None
@@ -102,12 +100,9 @@ def _compound(text: str) -> PlainNumber | None:
     if both is None or large is None or small is None or large.value.denominator > 1:
         return None
     size = ratio(large.unit, small.unit)
-    if (
-        size is None
-        or size <= 1
-        or small.value < 0
-        or (small.value >= size and (both[2] or large.unit.measure == "money"))
-    ):
+    if size is None or size <= 1 or small.value < 0:
+        return None
+    if small.value >= size and (both["apart"] or large.unit.measure == "money"):
         return None  # "2 dimes 3 nickels" counts coins
     whole = large.value + small.value / size
     return PlainNumber(whole, large.unit, whole * size)

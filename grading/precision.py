@@ -2,12 +2,12 @@
 
 import threading
 from collections.abc import Mapping
+from dataclasses import dataclass
 from fractions import Fraction
 from functools import lru_cache
 from typing import Any
 
-from stepforge.grading.modular import ARITHMETIC, Beyond, rational
-from stepforge.grading.trees import Formula, Node
+from stepforge.grading.trees import ARITHMETIC, Beyond, Formula, Node, rational
 
 MAX_MAGNITUDE = 1 << 16
 """Largest binary exponent of a number in high precision."""
@@ -35,15 +35,17 @@ class Undefined(ArithmeticError):
     """A formula has no real value at a point."""
 
 
+@dataclass
 class Precise:
     """Works formulas out in one context; ``real`` refuses roots and logarithms of negative numbers."""
 
-    def __init__(self, context: Any, *, real: bool, log_base: str) -> None:
-        self.context = context
-        self.real = real
-        self.log_base = log_base
-        self.lossy = False
-        self.cost = MAX_COST
+    context: Any
+    real: bool
+    log_base: str
+    lossy: bool = False
+    """Whether a sum lost a term beside a bigger one."""
+    cost: int = MAX_COST
+    """Operations left."""
 
     def differ(self, left: Any, right: Any) -> bool:
         return bool(abs(left - right) > self.context.mpf(10) ** (30 - self.context.dps) * max(abs(left), abs(right)))
@@ -81,10 +83,12 @@ class Precise:
                 return mp.floor(args[0])
             case "ceiling":
                 return mp.ceil(args[0])
+            case "factorial" if mp.im(args[0]) or not 0 <= mp.re(args[0]) <= 1000:
+                raise Undefined
             case "factorial":
-                return self._factorial(args[0])
-            case "binomial":
-                return mp.binomial(*map(self._small, args))
+                return mp.factorial(args[0])
+            case "binomial" if not any(mp.im(arg) or abs(arg) > 1000 for arg in args):
+                return mp.binomial(*args)
             case "call":
                 return self._call(node.name, args[0])
         raise Beyond(node.op)
@@ -123,16 +127,6 @@ class Precise:
             if self.real or degree != 2:
                 raise Undefined
         return mp.root(value, int(degree))
-
-    def _factorial(self, value: Any) -> Any:
-        if self.context.im(value) or not 0 <= self.context.re(value) <= 1000:
-            raise Undefined
-        return self.context.factorial(value)
-
-    def _small(self, value: Any) -> Any:
-        if self.context.im(value) or abs(value) > 1000:
-            raise Beyond("binomial")
-        return value
 
     def _call(self, name: str, value: Any) -> Any:
         mp = self.context

@@ -85,9 +85,9 @@ class Puzzle(Record, ABC):
     def solved(self, state: Any) -> bool:
         """Return whether the goal is reached."""
 
-    @abstractmethod
     def told(self, state: Any) -> str:
         """Return a state as a solution writes it."""
+        return " ".join(map(str, state))
 
     def after(self, state: State, move: str) -> State | None:
         """Return the state after a move; None where the move is illegal."""

@@ -9,8 +9,6 @@ from stepforge.schemas.rollout import Outcome
 
 
 class Levels(NamedTuple):
-    """How full both are."""
-
     a: int
     b: int
 
@@ -43,9 +41,6 @@ class Jugs(Puzzle):
 
     def solved(self, state: Levels) -> bool:
         return state.a == self.wanted
-
-    def told(self, state: Levels) -> str:
-        return f"{state.a} {state.b}"
 
 
 DIRECTIONS = {"left": (-1, 0), "right": (1, 0), "up": (0, 1), "down": (0, -1)}
@@ -85,9 +80,6 @@ class Grid(Puzzle):
 
     def solved(self, state: Cell) -> bool:
         return state == self.goal
-
-    def told(self, state: Cell) -> str:
-        return f"{state.x} {state.y}"
 
 
 ALONE = "nothing"
@@ -152,7 +144,6 @@ class Blocks(Puzzle):
         return frozenset(tuple(stack.split()) for stack in self.stacks)
 
     def moves(self, state: Stacks) -> Iterator[tuple[str, Stacks]]:
-        """Yield every move of a top block."""
         for stack in sorted(state):
             *rest, block = stack
             left = state - {stack} | ({tuple(rest)} if rest else set())
@@ -227,7 +218,6 @@ KINDS = (Jugs, Grid, River, Blocks, Trip)
 
 @lru_cache(maxsize=256)
 def read_puzzle(question: str) -> Puzzle | None:
-    """Return the puzzle that a question states, or None."""
     return next((puzzle for kind in KINDS if (puzzle := kind.read(question)) is not None), None)
 
 

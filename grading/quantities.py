@@ -4,9 +4,8 @@ import re
 
 from stepforge.grading.answer_types import Value
 from stepforge.grading.equality import same_formula
-from stepforge.grading.modular import rational
 from stepforge.grading.plain_numbers import PlainNumber
-from stepforge.grading.trees import Formula, Node, combined, constant
+from stepforge.grading.trees import Formula, Node, combined, constant, rational
 from stepforge.grading.units import ratio
 from stepforge.schemas.rollout import Outcome
 

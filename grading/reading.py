@@ -4,6 +4,7 @@ An answer of another kind or arity than its reference's is never handed on, so t
 """
 
 import re
+from collections.abc import Iterator
 from fractions import Fraction
 from functools import lru_cache
 from itertools import accumulate
@@ -19,12 +20,13 @@ from stepforge.grading.answer_types import (
     Unread,
     Value,
     Words,
+    lone_option,
+    marked_option,
 )
 from stepforge.grading.formula import read_formula
-from stepforge.grading.options import lone_option, marked_option
 from stepforge.grading.plain_numbers import PlainNumber, read_number
 from stepforge.grading.regions import read_region, standard_brackets
-from stepforge.grading.spelling import without_text_commands
+from stepforge.grading.spelling import between, without_text_commands
 from stepforge.grading.units import Unit, read_unit, split_unit
 from stepforge.grading.vocabulary import is_word
 
@@ -166,7 +168,8 @@ def _value(text: str, *, whole: bool) -> Value | None:
     if (number := read_number(text)) is not None:
         formula = read_formula(text) if number.unit.letter else None
         return Value(text, number, formula, number.unit)
-    if not text or text[-1] in ",;" or (whole and _is_collection(text)):
+    collection = text.startswith(("\\{", "[", "]")) or "\\pm" in text or "\\mp" in text
+    if not text or text[-1] in ",;" or (whole and collection):
         return None
     if "degrees" in text and _TRIGONOMETRIC.search(text):
         text = _DEGREES.sub(r"(\1 \\pi /180)", text)
@@ -183,10 +186,6 @@ def _value(text: str, *, whole: bool) -> Value | None:
             text, None, read_formula(f"{dotted[1]}{dotted[2]}.{dotted[3]}\\overline{{{dotted[4]}}}"), Unit("...")
         )
     return None
-
-
-def _is_collection(text: str) -> bool:
-    return text.startswith(("\\{", "[", "]")) or "\\pm" in text or "\\mp" in text
 
 
 def _matrix(text: str) -> Reading:
@@ -256,16 +255,20 @@ def _folded(text: str) -> str:
 def _inside(text: str) -> tuple[str, ItemsKind, str]:
     """Return what the outermost brackets hold, which collection they make, and the bracket; empty where none is."""
     for opening, closing in (("\\{", "\\}"), ("{", "}")):
-        if text.startswith(opening) and text.endswith(closing) and _closes_at_end(text.replace("\\", "")):
-            return text[len(opening) : -len(closing)], "list", opening
+        if (inner := between(opening, text, closing)) and _closes_at_end(text.replace("\\", "")):
+            return inner, "list", opening
     if text[:1] in ("(", "[") and text[-1:] in (")", "]") and _closes_at_end(text):
         return text[1:-1], "tuple" if text[0] + text[-1] in ("()", "[]") else "interval", text[0]
     return text, "list", ""
 
 
 def _closes_at_end(text: str) -> bool:
-    depths = list(accumulate((c in "([{") - (c in ")]}") for c in text))
-    return 0 in depths and depths.index(0) == len(text) - 1
+    return next((place for place, depth in enumerate(_depths(text)) if depth == 0), None) == len(text) - 1
+
+
+def _depths(text: str) -> Iterator[int]:
+    """Yield for each character how many brackets are open after it."""
+    return accumulate((c in "([{") - (c in ")]}") for c in text)
 
 
 def _split(text: str, *, bracketed: bool) -> tuple[str, ...]:
@@ -277,12 +280,5 @@ def _split(text: str, *, bracketed: bool) -> tuple[str, ...]:
     elif ", " in flat:  # (1,000, 2,000)
         flat = _THOUSANDS_INSIDE.sub(lambda m: m[0].replace(",", ""), flat)
     flat = _JUXTAPOSED.sub(lambda m: m[0].strip() + " , ", flat)
-    parts, depth, start = [], 0, 0
-    for position, character in enumerate(flat):
-        depth += (character in "([{") - (character in ")]}")
-        if character in ",;" and depth <= 0:
-            parts.append(flat[start:position].strip())
-            start = position + 1
-    parts.append(flat[start:].strip())
-    named = tuple(part for part in parts if part)
-    return named or (text,)
+    apart = "".join("\0" if c in ",;" and depth <= 0 else c for c, depth in zip(flat, _depths(flat), strict=True))
+    return tuple(part.strip() for part in apart.split("\0") if part.strip()) or (text,)

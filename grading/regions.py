@@ -6,6 +6,7 @@ r"""Regions of the number line: intervals, unions, inequalities, ``x \ne 2`` and
 import re
 from dataclasses import dataclass, field
 from functools import lru_cache, reduce
+from itertools import chain
 from typing import NamedTuple
 
 from stepforge.grading.equality import same_formula
@@ -81,14 +82,15 @@ def as_region(text: str) -> Region | None:
 def same_region(left: Region, right: Region) -> Outcome:
     if len(left.pieces) != len(right.pieces):
         return "wrong"
-    outcomes: set[Outcome] = set()
-    for one, other in zip(left.pieces, right.pieces, strict=True):
-        for a, b in zip(one, other, strict=True):
-            if a.formula is None or b.formula is None:
-                outcomes.add("correct" if a == b else "wrong")
-            else:
-                outcomes.add(same_formula(a.formula, b.formula) if a.after == b.after else "wrong")
+    ends = zip(chain(*left.pieces), chain(*right.pieces), strict=True)
+    outcomes = {_same_end(one, other) for one, other in ends}
     return next((o for o in ("wrong", "undetermined") if o in outcomes), "correct")
+
+
+def _same_end(one: End, other: End) -> Outcome:
+    if one.formula is None or other.formula is None or one.after != other.after:
+        return "correct" if one == other else "wrong"
+    return same_formula(one.formula, other.formula)
 
 
 def _reals(text: str) -> Region:
@@ -96,11 +98,8 @@ def _reals(text: str) -> Region:
     removed = re.fullmatch(r"(?:\\setminus|\\backslash|-|/)\s*\\\{(.*)\\\}", rest)
     if rest and removed is None:
         raise _NotARegion
-    pieces = [_EVERYTHING]
-    for point in removed[1].split(",") if removed else ():
-        pieces = _overlap(
-            pieces, [Interval(_LOWEST, _end(point, after=False)), Interval(_end(point, after=True), _HIGHEST)]
-        )
+    points = removed[1].split(",") if removed else []
+    pieces = reduce(_overlap, map(_all_but, points), [_EVERYTHING])
     return Region(tuple(pieces))
 
 
@@ -141,42 +140,40 @@ def _inequalities(text: str) -> Region:
     listed = [part for part in re.split(rf"{_OR.pattern}|,", text) if part.strip()]
     variable, unequal, _ = listed[0].partition("\\ne")
     whole = [part if _RELATION.search(part) or not unequal else variable + unequal + part for part in listed]
-    parts = [_inequality(part) for part in whole]
+    parts = [reduce(_overlap, map(_chain, _AND.split(part))) for part in whole]  # x > 1 and x < 4
     region = _joined([piece for pieces in parts for piece in pieces])
     if region.pieces == (_EVERYTHING,) and not _OR.search(text):
         return _joined(reduce(_overlap, parts))
     return region
 
 
-def _inequality(text: str) -> list[Interval]:
-    """Read ``x < 2``, ``3 \\le x < 5`` or ``x > 1 and x < 4``."""
-    whole = [_EVERYTHING]
-    for part in _AND.split(text):
-        whole = _overlap(whole, _chain(part))
-    return whole
-
-
 def _chain(text: str) -> list[Interval]:
+    """Read ``x < 2`` or ``3 \\le x < 5``."""
     signs = [sign.group() for sign in _RELATION.finditer(text)]
     terms = _RELATION.split(text)
     places = [i for i, term in enumerate(terms) if _VARIABLE.fullmatch(term) and term.strip() not in _CONSTANTS]
     if len(places) != 1 or not 2 <= len(terms) <= 3:
         raise _NotARegion
     (place,) = places
-    pieces = [_EVERYTHING]
-    for i, sign in enumerate(signs):
-        bound = _bound(sign, terms[i + 1]) if i == place else _bound(_FLIPPED[sign], terms[i])
-        pieces = _overlap(pieces, bound)
-    return pieces
+    bounds = (_bound(s, terms[i + 1]) if i == place else _bound(_FLIPPED[s], terms[i]) for i, s in enumerate(signs))
+    return reduce(_overlap, bounds)
 
 
 def _bound(sign: str, text: str) -> list[Interval]:
     if _INFINITE.fullmatch(text):
         return [_EVERYTHING]
-    before, after = _end(text, after=False), _end(text, after=True)
-    below = Interval(_LOWEST, after if sign == "\\le" else before)
-    above = Interval(before if sign == "\\ge" else after, _HIGHEST)
-    return [below, above] if sign == "\\ne" else [below] if sign in ("<", "\\le") else [above]
+    below, above = _all_but(text)
+    return {
+        "\\ne": [below, above],
+        "<": [below],
+        ">": [above],
+        "\\le": [below._replace(high=above.low)],
+        "\\ge": [above._replace(low=below.high)],
+    }[sign]
+
+
+def _all_but(point: str) -> list[Interval]:
+    return [Interval(_LOWEST, _end(point, after=False)), Interval(_end(point, after=True), _HIGHEST)]
 
 
 def _overlap(pieces: list[Interval], others: list[Interval]) -> list[Interval]:

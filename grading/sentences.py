@@ -41,8 +41,6 @@ class Run(NamedTuple):
 
 
 class Reading(NamedTuple):
-    """What a sentence states."""
-
     numbers: frozenset[str]
     """Every number and polynomial in it, in canonical text."""
     equations: tuple[tuple[str, ...], ...]
@@ -56,17 +54,13 @@ class Reading(NamedTuple):
 def read_sentence(text: str) -> Reading:
     """Return what a sentence states. A value that the sentence itself retracts does not count."""
     plain = _spelled(text)
-    numbers: set[str] = set()
-    equations, with_x = [], []
-    for sides in _joined(plain):
-        if about_x(sides):
-            with_x.append(sides)
-            continue
-        numbers.update(number for side in sides for number in numbers_of(side))
-        if len(sides) > 1:
-            equations.append(sides)
+    joined = _joined(plain)
+    with_x = tuple(filter(about_x, joined))
+    others = [sides for sides in joined if sides not in with_x]
+    numbers = frozenset(number for sides in others for side in sides for number in numbers_of(side))
+    equations = tuple(sides for sides in others if len(sides) > 1)
     states = bool(equations or with_x) or not EQUAL.isdisjoint(_WORD.findall(plain.lower()))
-    return Reading(frozenset(numbers), tuple(equations), tuple(with_x), states)
+    return Reading(numbers, equations, with_x, states)
 
 
 def stretches(text: str) -> list[tuple[str, ...]]:

@@ -112,7 +112,7 @@ def cleaned(text: str) -> str:
     result = text.strip()
     if not result.isascii():
         result = _ascii(result)
-    result = _unframed(_without_stop(result))
+    result = _unframed(result if result.endswith("...") else result.rstrip(".").strip())
     if "^{" in result:
         result = _UNIT_POWERS.sub(lambda m: _LETTERS.sub(r"\\text{\g<0>}", m[1]), result)
     for pattern, replacement in _REWRITES:
@@ -130,21 +130,21 @@ def _ascii(text: str) -> str:
     return _ROOT.sub(r"\1{\2}", text.translate(_TRANSLATED).replace(_MARK, "").strip())
 
 
-def _without_stop(text: str) -> str:
-    """Strip the final full stop, but not the dots of ``0.333...``."""
-    return text if text.endswith("...") else text.rstrip(".").strip()
-
-
 def _unframed(text: str) -> str:
     for _ in range(3):
         for opening, closing in _FRAMES:
-            inner = text[len(opening) : len(text) - len(closing)]
-            framed = len(text) > len(opening) + len(closing) and text.startswith(opening) and text.endswith(closing)
-            if framed and opening not in inner and _balanced(inner):
+            inner = between(opening, text, closing)
+            if inner and opening not in inner and _balanced(inner):
                 text = inner.strip()
         emphasis = _EMPHASIS.fullmatch(text)
         text = emphasis[1].strip() if emphasis else text
     return text
+
+
+def between(opening: str, text: str, closing: str) -> str:
+    """Return what the two frame; empty where they do not, or frame nothing."""
+    framed = text.startswith(opening) and text.endswith(closing)
+    return text[len(opening) : len(text) - len(closing)] if framed else ""
 
 
 def _balanced(text: str) -> bool:

@@ -58,13 +58,11 @@ _OPERATORS = words(
 
 @lru_cache(maxsize=4096)  # a search looks again and again at the same steps
 def states_false(text: str) -> bool:
-    """Return whether an equation in a text is surely false."""
     return any(not any(map(holds, readings)) for readings in equations(text))
 
 
 @lru_cache(maxsize=4096)
 def numbers_in(text: str) -> frozenset[str]:
-    """Return the numbers of a text, canonical."""
     return read_sentence(plain(text)).numbers
 
 

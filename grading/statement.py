@@ -9,8 +9,6 @@ ANSWER = "Answer"
 
 
 class Claim(NamedTuple):
-    """What one line says."""
-
     name: str
     sides: tuple[str, ...]
     """The expressions that the line says are equal, the stated value last."""

@@ -77,15 +77,12 @@ def _compared(gold: Any, target: Any) -> Outcome:
 
     if isinstance(gold, Symbol) or isinstance(target, Symbol):
         return "correct" if gold == target else "undetermined"
-    formulas = isinstance(gold, Expr) and isinstance(target, Expr)
-    if formulas:
-        difference = _relative_difference(gold, target)
+    if isinstance(gold, Expr) and isinstance(target, Expr):
+        difference, names = _relative_difference(gold, target), gold.free_symbols | target.free_symbols
         if difference is not None and difference > 10.0**-_DIGITS:
-            return "wrong" if difference > 1e-6 or not gold.free_symbols | target.free_symbols else "undetermined"
-        if difference is not None and not gold.free_symbols | target.free_symbols:
-            return "correct"
-    if formulas and not gold.free_symbols | target.free_symbols:
-        return "correct" if (gold - target).doit() == 0 else "undetermined"
+            return "wrong" if difference > 1e-6 or not names else "undetermined"
+        if not names:
+            return "correct" if difference is not None or (gold - target).doit() == 0 else "undetermined"
     equal = verify(gold, target, timeout_seconds=None, allow_set_relation_comp=True, raise_on_error=True, strict=True)
     return "correct" if equal else "undetermined"
 

@@ -44,11 +44,9 @@ def tokens_of(text: str) -> list[str]:
 
 def _plain_word(text: str, start: int) -> str:
     """Return the function or constant that a run of letters spells; else its first letter."""
-    if start and text[start - 1].isalpha() and _LETTERS.match(text, start) is None:
+    if (run := _LETTERS.match(text, start)) is None:
         return text[start]
-    run = _LETTERS.match(text, start)
-    word = run.group() if run else text[start]
-    if word in _PLAIN:
+    if (word := run[0]) in _PLAIN:
         return word
     opening = next((w for w in _PLAIN if word.startswith(w) and len(w) > 2), None)
     if opening is not None and len(word) <= len(opening) + 1:  # "sinx"

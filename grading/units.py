@@ -21,20 +21,16 @@ _NOT_UNITS = words(
     "sec csc log exp choose divided to not remainder r equals is are was then than but because since so which"
 )
 _SCALES = {
-    "hundred": 10**2,
-    "thousand": 10**3,
-    "million": 10**6,
-    "billion": 10**9,
-    "trillion": 10**12,
-    "万": 10**4,
-    "亿": 10**8,
-}
+    "hundred": 10**2, "thousand": 10**3, "million": 10**6, "billion": 10**9, "trillion": 10**12,
+    "万": 10**4, "亿": 10**8,
+}  # fmt: skip
 _SUFFIXES = {"K": 10**3, "k": 10**3, "M": 10**6, "mn": 10**6, "B": 10**9, "bn": 10**9}
-_COUNTS = {"dozen": 12, "score": 20, "gross": 144}
 PARTS = {
     "half": 2, "halve": 2, "third": 3, "quarter": 4, "fourth": 4, "fifth": 5, "sixth": 6, "seventh": 7, "eighth": 8,
     "ninth": 9, "tenth": 10, "hundredth": 100, "thousandth": 1000,
 }  # fmt: skip
+_COUNTS = {"dozen": Fraction(12), "score": Fraction(20), "gross": Fraction(144)}
+_COUNTS |= {part: Fraction(1, of) for part, of in PARTS.items()}
 _TURNED = words("below debt deficit loss negative bc bce overdrawn short")
 _SAME_UNIT = {
     "$": "dollar", "usd": "dollar", "buck": "dollar", "¢": "cent", "percent": "%", "percentage": "%", "pct": "%",
@@ -110,15 +106,17 @@ def read_unit(text: str) -> Unit | None:
     """Return the unit that follows a number; None where the text is no unit but more mathematics."""
     if (base := _BASE.fullmatch(text)) is not None:
         return Unit(f"base {base[1]}")
-    if (words := _words_of(text)) is None:
+    if (words := _words_of(text)) is None or _RAISED_LETTER.fullmatch(text):
         return None
-    if _RAISED_LETTER.fullmatch(text):
-        return None
-    scale, words = _scale(words, glued=not text.startswith((" ", "\\")))
+    scale = Fraction(1)
     other: Fraction | None = None
-    if words and words[0][0] in _COUNTS | PARTS:
-        first = words.pop(0)[0]
-        other, scale = scale, scale * (_COUNTS.get(first) or Fraction(1, PARTS[first]))
+    if words and words[0][0] in _SUFFIXES and not text.startswith((" ", "\\")):
+        scale *= _SUFFIXES[words.pop(0)[0]]
+    else:
+        while words and words[0][0] in _SCALES:
+            scale *= _SCALES[words.pop(0)[0]]
+    if words and words[0][0] in _COUNTS:
+        other, scale = scale, scale * _COUNTS[words.pop(0)[0]]
     if words and words[0][0] in ("squared", "cubed"):
         return None
     if any(word in _TURNED for word, _ in words):
@@ -189,9 +187,8 @@ def _is_unit(word: str, *, spaced: bool) -> bool:
     """Tell a unit from a product of variables: ``2 xy`` is no number with a unit, ``2 boxes`` is."""
     if word.lower() in _NOT_UNITS:
         return False
-    if not word.isascii() or word in _LETTERS or word.lower() in _SHORT or word in _SUFFIXES:
-        return True
-    if _singular(word) in _SIZES:
+    known = word in _LETTERS or word.lower() in _SHORT or word in _SUFFIXES or _singular(word) in _SIZES
+    if known or not word.isascii():
         return True
     return spaced and (word in _CAPITALS or (len(word) >= 3 and any(c in "aeiouyAEIOUY" for c in word)))
 
@@ -201,16 +198,6 @@ def _singular(word: str) -> str:
     single = lower[:-1] if len(lower) > 3 and lower.endswith("s") and not lower.endswith("ss") else lower
     single = single[:-1] if single != lower and single.endswith(("xe", "che", "she", "sse")) else single
     return word if word in _SUFFIXES else _SAME_UNIT.get(lower, _SAME_UNIT.get(single, single))
-
-
-def _scale(words: list[tuple[str, int]], *, glued: bool) -> tuple[Fraction, list[tuple[str, int]]]:
-    scale = Fraction(1)
-    rest = list(words)
-    if glued and rest and rest[0][0] in _SUFFIXES:
-        return Fraction(_SUFFIXES[rest[0][0]]), rest[1:]
-    while rest and rest[0][0] in _SCALES:
-        scale *= _SCALES[rest.pop(0)[0]]
-    return scale, rest
 
 
 def _name(words: list[tuple[str, int]]) -> str:

@@ -9,11 +9,13 @@ whether a solution without an answer is wrong is for its caller to say.
 import re
 from functools import lru_cache
 
+from stepforge.grading.answer_types import Choice, Equation, Items, Nothing, Ratio, Reading, Unread, Value, Words
 from stepforge.grading.comparison import compare
 from stepforge.grading.dates import same_date
 from stepforge.grading.exact import ExactError, Polynomial, evaluate
 from stepforge.grading.gates import MAX_LENGTH, may_be_equal, power_growth, refusal
 from stepforge.grading.reading import read_answer
+from stepforge.grading.regions import Region
 from stepforge.grading.spelling import cleaned, without_text_commands
 from stepforge.grading.vocabulary import may_say_the_same, shortened
 from stepforge.schemas.problem import AnswerKind
@@ -35,6 +37,10 @@ _OPTIONS = re.compile(r"(?<![A-Za-z\\])[A-J]{1,4}(?![A-Za-z])")
 _LETTERS = re.compile(r"[A-Za-z]{2,}")
 _CURRENCIES = re.compile(r"[€£¥₹]|\b(?:dollar|euro|pound|yen|rupee)(?=s?\b)")
 _SIGN_OF = {"dollar": "$", "euro": "€", "pound": "£", "yen": "¥", "rupee": "₹"}
+_NAMES: dict[type, str] = {
+    Equation: "equation", Region: "region", Words: "words", Nothing: "words", Choice: "choice",
+    Ratio: "ratio or time", Unread: "other formula",
+}  # fmt: skip
 
 
 def decide(reference: str | None, answer: str | None, kind: AnswerKind) -> Outcome | None:
@@ -138,3 +144,37 @@ def _letters(reference: str, answer: str) -> Outcome:
     if shortened(reference, answer) or may_say_the_same({reference.casefold()}, {answer.casefold()}):
         return "undetermined"
     return "undetermined" if len(reference) == 2 and sorted(reference) == sorted(answer) else "wrong"
+
+
+def subject(reference: str | None, answer: str | None) -> str:
+    """What was compared, such as ``number, percent`` or ``list``: by it disagreements between graders are counted."""
+    if reference is None or not reference.strip():
+        return "no reference"
+    if answer is None or not answer.strip():
+        return "no answer found"
+    if refusal(reference) or refusal(answer):
+        return "refused"
+    try:
+        gold, given = read_answer(cleaned(reference)), read_answer(cleaned(answer))
+    except Exception:  # what cannot even be read has a kind of its own
+        return "unread"
+    one, other = _name(gold), _name(given)
+    return _pair(gold, given) if one == other else f"{one} against {other}"
+
+
+def _pair(gold: Reading, given: Reading) -> str:
+    name = _name(gold)
+    if not isinstance(gold, Value) or not isinstance(given, Value) or gold.number is None or given.number is None:
+        return name
+    units = {gold.unit.name, given.unit.name} - {""}
+    if "%" in units:
+        return f"{name}, percent"
+    if units:
+        return f"{name}, units"
+    return name if gold.number.value != given.number.value else f"{name}, equal values"
+
+
+def _name(reading: Reading) -> str:
+    if isinstance(reading, Value):
+        return "formula" if reading.number is None else "number"
+    return reading.kind if isinstance(reading, Items) else _NAMES[type(reading)]

@@ -32,12 +32,10 @@ def voters(rollouts: Iterable[Rollout]) -> list[Rollout]:
 
 
 def answered(rollout: Rollout) -> bool:
-    """Return whether a rollout ended by itself, with an answer."""
     return rollout.answer is not None and rollout.finish == "stop"
 
 
 def refuted(rollout: Rollout) -> bool:
-    """Return whether a step of a rollout states an equation that is surely false."""
     return any(states_false(step.text) for step in rollout.steps)
 
 

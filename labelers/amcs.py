@@ -9,17 +9,14 @@ from typing import Literal
 
 from pydantic import Field, model_validator
 
-from stepforge.labelers.bisection import bisect
+from stepforge.labelers.bisection import bisected
 from stepforge.labelers.evidence.store import Evidence, Trajectory
-from stepforge.labelers.labeling import LabelPart, label_wrong
-from stepforge.labelers.math_shepherd import no_verdict
+from stepforge.labelers.labeling import Search
 from stepforge.schemas.interval import wilson
-from stepforge.schemas.labeled import LabeledProblem, StepLabel, Verdict
-from stepforge.schemas.protocols import Grader, Policy
-from stepforge.schemas.rollout import SolvedProblem
+from stepforge.schemas.labeled import StepLabel, Verdict
 
 
-class AMCS(LabelPart):
+class AMCS(Search):
     """Bisection with a Wilson stop."""
 
     kind: Literal["amcs"] = "amcs"
@@ -34,16 +31,11 @@ class AMCS(LabelPart):
             raise ValueError("first is above most")
         return self
 
-    async def __call__(self, solved: SolvedProblem, policy: Policy, grader: Grader, *, seed: int) -> LabeledProblem:
-        evidence = Evidence(solved, policy, grader, seed)
-        return await label_wrong(self.name, solved, evidence, lambda path: self._search(path, evidence))
-
-    async def _search(self, path: Trajectory, evidence: Evidence) -> Verdict:
+    async def search(self, path: Trajectory, evidence: Evidence) -> Verdict:
         async def alive(count: int) -> bool | None:
             return (await evidence.until(path, count, self.first, self.most, self.narrow)).hard
 
-        error, asked = await bisect(0, len(path.steps), alive)
-        return no_verdict(self.name, asked - 1) if error is None else Verdict(labeler=self.name, first_error=error)
+        return await bisected(self.name, path, alive)
 
     def narrow(self, label: StepLabel) -> bool:
         """Whether all agree, or the Wilson interval is narrow (released code: 6, 20, 0.2)."""

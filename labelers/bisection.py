@@ -1,6 +1,10 @@
-"""Bisection for the first error: the one loop that OmegaPRM, AMCS and EpicPRM share."""
+"""Bisection for the first error: the one loop that OmegaPRM, AMCS, EpicPRM and SPRT share."""
 
 from collections.abc import Awaitable, Callable
+
+from stepforge.labelers.evidence.store import Trajectory
+from stepforge.labelers.labeling import no_verdict
+from stepforge.schemas.labeled import Verdict
 
 Alive = Callable[[int], Awaitable[bool | None]]
 """Whether a prefix of this many steps can still reach the answer; None if unknown."""
@@ -21,3 +25,9 @@ async def bisect(right: int, wrong: int, alive: Alive, first: int | None = None)
             return None, asked
         right, wrong = (asked, wrong) if answer else (right, asked)
     return wrong - 1, asked
+
+
+async def bisected(name: str, path: Trajectory, alive: Alive, first: int | None = None) -> Verdict:
+    """Return a labeler's verdict on a wrong solution, of which nothing is known."""
+    error, asked = await bisect(0, len(path.steps), alive, first)
+    return no_verdict(name, asked - 1) if error is None else Verdict(labeler=name, first_error=error)

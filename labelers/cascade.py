@@ -54,16 +54,13 @@ class Cascade(LabelPart):
 
     @property
     def rates(self) -> Record:
-        """Those of ``change_point``."""
         return self._searching.rates if self._searching else Rates()
 
     def with_rates(self, rates: Record) -> "Cascade":
-        """Return the cascade with ``change_point`` under other rates."""
         tiers = tuple(tier.with_rates(rates) if isinstance(tier, ChangePoint) else tier for tier in self.tiers)
         return self.model_copy(update={"tiers": tiers})
 
     def fitted_rates(self, rows: Sequence[LabeledProblem]) -> Record:
-        """Return the rates of ``change_point`` under which the stored evidence is likeliest."""
         return self._searching.fitted_rates(rows) if self._searching else Rates()
 
     def conclude(self, solved: SolvedProblem, evidence: Evidence) -> LabeledProblem:
@@ -78,7 +75,6 @@ class Cascade(LabelPart):
         return found.model_copy(update={"solutions": tuple(solutions), "costs": costs})
 
     async def __call__(self, solved: SolvedProblem, policy: Policy, grader: Grader, *, seed: int) -> LabeledProblem:
-        """Ask one tier after another about open solutions."""
         cheap = [self.first.verdict(rollout) for rollout in solved.rollouts]
         row = labeled_problem(self.first.name, solved, cheap, None)
         found: dict[str, LabeledSolution] = {s.rollout.id: s for s in row.solutions}

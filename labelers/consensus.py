@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from math import exp, log
 from typing import Literal
 
-from stepforge.labelers.labeling import LabelPart
+from stepforge.labelers.labeling import LabelPart, abstention, likeliest
 from stepforge.schemas.labeled import Verdict
 from stepforge.schemas.record import Record
 
@@ -30,19 +30,18 @@ class Consensus(LabelPart):
     """Labelers of the run; by default all but the oracle."""
 
     def combine(self, verdicts: Sequence[Verdict]) -> Verdict:
-        """Return what the labelers agree on, from all verdicts on one solution."""
         return agreed(self.name, [v for v in verdicts if (v.labeler in self.of if self.of else v.labeler != ORACLE)])
 
 
 def agreed(name: str, verdicts: Sequence[Verdict]) -> Verdict:
     """Return the verdict that all labelers share, or an abstention marked with what each of them said."""
     if all(v.abstained for v in verdicts):
-        return Verdict(labeler=name, first_error=None, abstained=True, reason=NOBODY)
+        return abstention(name, NOBODY)
     said = {_said(v) for v in verdicts}
     if len(said) == 1 and not verdicts[0].abstained:
         return Verdict(labeler=name, first_error=verdicts[0].first_error)
     opinions = ", ".join(f"{v.labeler} {_said(v)}" for v in verdicts)
-    return Verdict(labeler=name, first_error=None, abstained=True, reason=f"{DISAGREE}: {opinions}")
+    return abstention(name, f"{DISAGREE}: {opinions}")
 
 
 def _said(verdict: Verdict) -> str:
@@ -87,7 +86,6 @@ def relation(verdict: Verdict, truth: int | None) -> str:
 
 
 def skills_of(cases: Iterable[tuple[Verdict, int | None]]) -> tuple[Skill, ...]:
-    """Measure labelers by their verdicts on solutions whose first error is known."""
     counts: dict[str, tuple[Counter[str], Counter[str]]] = defaultdict(lambda: (Counter(), Counter()))
     for verdict, truth in cases:
         counts[verdict.labeler][truth is None][relation(verdict, truth)] += 1
@@ -103,27 +101,18 @@ def fused(
     Only decisions are fused, not posteriors, so any two labelers can be combined.
     """
     if all(v.abstained for v in verdicts):
-        return Verdict(labeler=name, first_error=None, abstained=True, reason=NOBODY)
+        return abstention(name, NOBODY)
     truths: list[int | None] = [*range(steps), None]
     before = _prior(skills[verdicts[0].labeler], steps)
     scores = [
         before[i] + sum(skills[v.labeler].log_likelihood(v, truth, steps) for v in verdicts)
         for i, truth in enumerate(truths)
     ]
-    shares = _softmax(scores)
-    best = max(range(len(shares)), key=shares.__getitem__)
-    if shares[best] < sure:
-        return Verdict(labeler=name, first_error=None, abstained=True, reason=DISAGREE, posterior=shares)
-    return Verdict(labeler=name, first_error=truths[best], posterior=shares)
+    weights = [exp(score - max(scores)) for score in scores]
+    return likeliest(name, tuple(weight / sum(weights) for weight in weights), sure, DISAGREE)
 
 
 def _prior(skill: Skill, steps: int) -> list[float]:
     """Log-probabilities: the measured share of solutions with an error, uniform over steps."""
     wrong, right = sum(skill.erroneous.values()) + 1, sum(skill.clean.values()) + 1
     return [log(wrong / (wrong + right) / steps)] * steps + [log(right / (wrong + right))]
-
-
-def _softmax(scores: Sequence[float]) -> tuple[float, ...]:
-    top = max(scores)
-    weights = [exp(s - top) for s in scores]
-    return tuple(w / sum(weights) for w in weights)

@@ -14,18 +14,18 @@ from stepforge.schemas.record import Record
 from stepforge.schemas.rollout import SolvedProblem
 
 
-@runtime_checkable
-class Labeler(Protocol):
-    """Labels a solved problem; pure except for the policy and the grader."""
-
+class _Named(Protocol):
     @property
     def name(self) -> str:
-        """The name in reports."""
-        ...
+        """The name in reports and in the ledger."""
+
+
+@runtime_checkable
+class Labeler(_Named, Protocol):
+    """Labels a solved problem; pure except for the policy and the grader."""
 
     async def __call__(self, solved: SolvedProblem, policy: Policy, grader: Grader, *, seed: int) -> LabeledProblem:
         """Return the problem with its solutions labeled, and all the evidence."""
-        ...
 
 
 @runtime_checkable
@@ -35,52 +35,39 @@ class PooledLabeler(Labeler, Protocol):
     @property
     def pilot(self) -> int:
         """Number of problems to fit the rates to; 0 keeps the rates as they are."""
-        ...
 
     @property
     def rates(self) -> Record:
         """The rates in use."""
-        ...
 
     def with_rates(self, rates: Record) -> Self:
         """Return the labeler under other rates of the same type."""
-        ...
 
     def fitted_rates(self, rows: Sequence[LabeledProblem]) -> Record:
         """Return the maximum-likelihood rates for the stored evidence of labeled problems."""
-        ...
 
     def conclude(self, solved: SolvedProblem, evidence: Evidence) -> LabeledProblem:
         """Return the labels that follow from evidence; nothing is sampled."""
-        ...
 
 
 @runtime_checkable
-class Combiner(Protocol):
+class Combiner(_Named, Protocol):
     """Has no evidence of its own; works from the others' verdicts."""
-
-    @property
-    def name(self) -> str:
-        """The name in reports."""
-        ...
 
     def combine(self, verdicts: Sequence[Verdict]) -> Verdict:
         """Return a verdict on one solution from those of the labelers."""
-        ...
 
 
 @runtime_checkable
-class FollowUp(Protocol):
+class FollowUp(_Named, Protocol):
     """Samples more completions for other labelers' verdicts."""
 
     @property
     def name(self) -> str:
         """The name in the ledger."""
-        ...
 
     async def follow_up(self, row: LabeledProblem, policy: Policy, grader: Grader, *, seed: int) -> LabeledProblem:
         """Return the problem with more in ``further`` and its own cost; labels and verdicts stay as they are."""
-        ...
 
 
 AnyPart = Labeler | Combiner | FollowUp

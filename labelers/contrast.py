@@ -35,7 +35,6 @@ class Contrast(LabelPart):
     """Most first errors followed up per problem; solutions that go wrong in the same way count once."""
 
     async def follow_up(self, row: LabeledProblem, policy: Policy, grader: Grader, *, seed: int) -> LabeledProblem:
-        """Return the problem with the completions drawn, and their cost."""
         evidence = growing_evidence(row, policy, grader, seed_of(seed, self.name))
         known = {rollout.id for rollout in evidence.rollouts}
         tree = EvidenceTree(row)

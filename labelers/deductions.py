@@ -32,7 +32,6 @@ _STEP: dict[DeductionClass, StepClass] = {
 
 
 def z3_is_there() -> bool:
-    """Return whether deductions can be judged."""
     return find_spec("z3") is not None
 
 
@@ -55,7 +54,6 @@ def judge_deductions(problem: Problem, lines: Iterable[tuple[int, str]]) -> list
 
 
 def classify(deduction: Deduction, known: Sequence[Formula]) -> DeductionClass:
-    """Return the class of a deduction, given what was known before it."""
     if deduction.conclusion in known:
         return "redundant"
     sources = [source for source in deduction.sources if source is not None]
@@ -80,39 +78,29 @@ def _follows(known: tuple[Formula, ...], conclusion: Formula) -> bool | None:
 
     if not hasattr(_OF_THREAD, "context"):  # slow to create, and threads may not share one
         _OF_THREAD.context = z3.Context()
-    solver = z3.Solver(ctx=_OF_THREAD.context)
+    context = _OF_THREAD.context
+    solver = z3.Solver(ctx=context)
     solver.set("timeout", LIMIT_MS)
-    terms = _Terms(_OF_THREAD.context)
-    solver.add(*map(terms.of, known), z3.Not(terms.of(conclusion)))
+    solver.add(*(_term(one, context) for one in known), z3.Not(_term(conclusion, context)))
     answer = solver.check()
     return None if answer == z3.unknown else bool(answer == z3.unsat)
 
 
-class _Terms:
-    """Formulas as Z3's terms."""
+def _term(formula: Formula, context: Any) -> Any:
+    import z3
 
-    def __init__(self, context: Any) -> None:
-        import z3
-
-        self._z3, self._context = z3, context
-        self._things = z3.DeclareSort("Thing", context)
-
-    def of(self, formula: Formula) -> Any:
-        """Return the term of a formula."""
-        z3, operator, parts = self._z3, formula.operator, formula.parts
-        if operator in ("not", "and", "or", "if"):
-            terms = [self.of(part) for part in parts if isinstance(part, Formula)]
-            return {"not": z3.Not, "and": z3.And, "or": z3.Or, "if": z3.Implies}[operator](*terms)
-        names = [str(part) for part in parts]
-        if operator == "atom":
-            return z3.Bool(names[0], self._context)
-        if operator == "is":
-            return self._kind(names[1])(z3.Const(names[0], self._things))
-        thing = z3.Const("any thing", self._things)
-        first, second = (self._kind(name)(thing) for name in names)
-        if operator == "some":
-            return z3.Exists([thing], z3.And(first, second))
-        return z3.ForAll([thing], z3.Implies(first, second if operator == "every" else z3.Not(second)))
-
-    def _kind(self, name: str) -> Any:
-        return self._z3.Function(name, self._things, self._z3.BoolSort(self._context))
+    operator, parts = formula
+    if operator in ("not", "and", "or", "if"):
+        terms = [_term(part, context) for part in parts if isinstance(part, Formula)]
+        return {"not": z3.Not, "and": z3.And, "or": z3.Or, "if": z3.Implies}[operator](*terms)
+    names = [str(part) for part in parts]
+    if operator == "atom":
+        return z3.Bool(names[0], context)
+    things, truth = z3.DeclareSort("Thing", context), z3.BoolSort(context)
+    if operator == "is":
+        return z3.Function(names[1], things, truth)(z3.Const(names[0], things))
+    thing = z3.Const("any thing", things)
+    first, second = (z3.Function(name, things, truth)(thing) for name in names)
+    if operator == "some":
+        return z3.Exists([thing], z3.And(first, second))
+    return z3.ForAll([thing], z3.Implies(first, second if operator == "every" else z3.Not(second)))

@@ -13,18 +13,16 @@ from typing import Literal
 
 from pydantic import Field, model_validator
 
-from stepforge.labelers.bisection import bisect
+from stepforge.labelers.bisection import bisected
 from stepforge.labelers.evidence.store import QUESTION, Evidence, Trajectory
-from stepforge.labelers.labeling import LabelPart, label_wrong
-from stepforge.labelers.math_shepherd import no_verdict
-from stepforge.schemas.labeled import LabeledProblem, Verdict
-from stepforge.schemas.protocols import Grader, Policy
-from stepforge.schemas.rollout import Rollout, SolvedProblem
+from stepforge.labelers.labeling import Search, abstention
+from stepforge.schemas.labeled import Verdict
+from stepforge.schemas.rollout import Rollout
 
 TOO_HARD = "too few of the probe's completions are right"
 
 
-class EpicPRM(LabelPart):
+class EpicPRM(Search):
     """Bisection adapted to the question's difficulty."""
 
     kind: Literal["epic_prm"] = "epic_prm"
@@ -46,18 +44,16 @@ class EpicPRM(LabelPart):
             raise ValueError("fewest is above most")
         return self
 
-    async def __call__(self, solved: SolvedProblem, policy: Policy, grader: Grader, *, seed: int) -> LabeledProblem:
-        evidence = Evidence(solved, policy, grader, seed)
-        if any(r.outcome == "wrong" for r in solved.rollouts):
-            await evidence.measure(QUESTION, 0, self.probe)
-        return await label_wrong(self.name, solved, evidence, lambda path: self._search(path, evidence))
+    @property
+    def asked_first(self) -> int:
+        return self.probe
 
-    async def _search(self, path: Trajectory, evidence: Evidence) -> Verdict:
+    async def search(self, path: Trajectory, evidence: Evidence) -> Verdict:
         question = evidence.completions(QUESTION, 0)
         right = sum(r.outcome == "correct" for r in question)
         base = score(question)
         if base is None or right < self.least_right:
-            return Verdict(labeler=self.name, first_error=None, abstained=True, reason=TOO_HARD)
+            return abstention(self.name, TOO_HARD)
         rate = right / sum(r.outcome != "undetermined" for r in question)
 
         async def alive(count: int) -> bool | None:
@@ -65,9 +61,7 @@ class EpicPRM(LabelPart):
             found = score(evidence.completions(path, count))
             return None if found is None else found >= self.threshold * base
 
-        last = len(path.steps)
-        error, asked = await bisect(0, last, alive, first_look(last, rate))
-        return no_verdict(self.name, asked - 1) if error is None else Verdict(labeler=self.name, first_error=error)
+        return await bisected(self.name, path, alive, first_look(len(path.steps), rate))
 
     def completions(self, probe: Sequence[Rollout]) -> int:
         """Return how many completions a check takes (released code: two completers' probes are counted together)."""

@@ -11,7 +11,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from stepforge.labelers.labeling import TRUNCATED, LabelPart, labeled_problem
+from stepforge.labelers.labeling import TRUNCATED, LabelPart, abstention, labeled_problem
 from stepforge.labelers.verdict_text import VERDICT, Template, filled, imitates, numbered, read_verdict
 from stepforge.schemas.control_tokens import SpecialToken, check_plain
 from stepforge.schemas.labeled import Cost, LabeledProblem, Verdict
@@ -57,7 +57,6 @@ class Judge(LabelPart):
     """Least share of the readable votes for the winning step; below it the judge abstains."""
 
     async def __call__(self, solved: SolvedProblem, policy: Policy, grader: Grader, *, seed: int) -> LabeledProblem:
-        """Judge every solution of a problem."""
         asked = [self._judge(solved.problem, rollout, policy, seed) for rollout in solved.rollouts]
         results = await asyncio.gather(*asked)
         cost = sum((cost for _, cost in results), Cost())
@@ -66,12 +65,12 @@ class Judge(LabelPart):
     async def _judge(self, problem: Problem, rollout: Rollout, policy: Policy, seed: int) -> tuple[Verdict, Cost]:
         unknown = problem.answer is None and problem.verifier is None and rollout.finish == "stop"
         if (rollout.outcome == "undetermined" and not unknown) or not rollout.steps:
-            return self._abstain(TRUNCATED), Cost()
+            return abstention(self.name, TRUNCATED), Cost()
         seed = seed_of(seed, "judge", problem.id, rollout.id)
         steps = [step.text for step in rollout.steps]
         mark = f"{seed_of(seed, 'mark'):016x}" if self.marked else ""
         if imitates(steps, mark):
-            return self._abstain(IMITATES), Cost()
+            return abstention(self.name, IMITATES), Cost()
         sampling = Sampling(temperature=self.temperature, max_tokens=self.max_tokens)
         prompts = [self.prompt(problem.question, steps, vote, mark) for vote in range(self.votes)]
         try:
@@ -83,37 +82,23 @@ class Judge(LabelPart):
                 )
             )
         except SpecialToken:
-            return self._abstain(CONTROL), Cost()
+            return abstention(self.name, CONTROL), Cost()
         completions = [completion for answer in answers for completion in answer]
-        return self.verdict(completions, len(steps)), _cost(completions)
+        return self.verdict(completions, len(steps)), Cost.of(completions)
 
     def prompt(self, question: str, steps: list[str], vote: int, mark: str) -> str:
-        """Return what the judge is asked for a vote."""
         wording = self.wordings[vote % len(self.wordings)]
         return filled(self.template, wording=wording, question=question, steps=numbered(steps, mark))
 
     def verdict(self, completions: list[Completion], steps: int) -> Verdict:
-        """Count the votes that can be read."""
         read = [read_verdict(c.text, steps) if c.finish == "stop" else (False, None) for c in completions]
         votes = Counter(error for readable, error in read if readable)
         if not votes:
-            return self._abstain(UNREADABLE)
+            return abstention(self.name, UNREADABLE)
         total = sum(votes.values())
         shares = tuple(votes[truth] / total for truth in (*range(steps), None))
         (winner, count), *others = votes.most_common()
         if count / total < self.agreement or (others and others[0][1] == count):
-            return self._abstain(DIVIDED).model_copy(update={"posterior": shares})
+            return abstention(self.name, DIVIDED, shares)
         words = next(c.text for c, vote in zip(completions, read, strict=True) if vote == (True, winner))
         return Verdict(labeler=self.name, first_error=winner, posterior=shares, critique=words.strip())
-
-    def _abstain(self, reason: str) -> Verdict:
-        return Verdict(labeler=self.name, first_error=None, abstained=True, reason=reason)
-
-
-def _cost(completions: list[Completion]) -> Cost:
-    return Cost(
-        rollouts=len(completions),
-        generated_tokens=sum(c.tokens for c in completions),
-        prompt_tokens=sum(c.prompt_tokens for c in completions),
-        cached_prompt_tokens=sum(c.cached_tokens for c in completions),
-    )

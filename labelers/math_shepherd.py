@@ -15,7 +15,7 @@ from typing import Literal
 from pydantic import Field
 
 from stepforge.labelers.evidence.store import QUESTION, Evidence, Trajectory
-from stepforge.labelers.labeling import LabelPart, label_wrong, own_outcome
+from stepforge.labelers.labeling import LabelPart, label_wrong, no_verdict, own_outcome
 from stepforge.schemas.labeled import LabeledProblem, StepLabel, Verdict
 from stepforge.schemas.protocols import Grader, Policy
 from stepforge.schemas.rollout import SolvedProblem
@@ -37,27 +37,16 @@ class MathShepherd(LabelPart):
     """Whether to check the steps of solutions with a right answer too; if not, they count as right."""
 
     async def __call__(self, solved: SolvedProblem, policy: Policy, grader: Grader, *, seed: int) -> LabeledProblem:
-        """Label every solution of a problem, all steps at once."""
         evidence = Evidence(solved, policy, grader, seed, shared=self.shared)
         if self.root:
             await evidence.measure(QUESTION, 0, self.root)
 
         async def search(path: Trajectory) -> Verdict:
-            return await self._verdict(path, evidence)
+            counts = range(1, len(path.steps))
+            settling = (evidence.settle(path, count, self.k, curtailed=self.curtailed) for count in counts)
+            return first_hard_error(self.name, [*await asyncio.gather(*settling), own_outcome(path)])
 
         return await label_wrong(self.name, solved, evidence, search, right_too=self.right_solutions)
-
-    async def _verdict(self, path: Trajectory, evidence: Evidence) -> Verdict:
-        counts = range(1, len(path.steps))
-        settling = (evidence.settle(path, count, self.k, curtailed=self.curtailed) for count in counts)
-        labels = await asyncio.gather(*settling)
-        return first_hard_error(self.name, [*labels, own_outcome(path)])
-
-
-def no_verdict(name: str, index: int) -> Verdict:
-    """Return the abstention of a labeler that needed a step none of whose completions has a verdict."""
-    reason = f"no completion of step {index + 1} has a verdict"
-    return Verdict(labeler=name, first_error=None, abstained=True, reason=reason)
 
 
 def first_hard_error(name: str, labels: list[StepLabel]) -> Verdict:

@@ -6,15 +6,16 @@ solution is never continued. One departure, which ``solutions_first = false`` un
 searched before the tree's rollouts, so each gets a label within the limit.
 """
 
-from typing import Literal
+from dataclasses import dataclass
+from math import sqrt
+from typing import Literal, NamedTuple
 
 from pydantic import Field
 
 from stepforge.labelers.bisection import bisect
 from stepforge.labelers.evidence.store import QUESTION, Evidence, Trajectory, solution_trajectory
-from stepforge.labelers.labeling import TRUNCATED, LabelPart, labeled_problem
-from stepforge.labelers.search_tree import Exploration, State, Tree
-from stepforge.schemas.labeled import LabeledProblem, Verdict
+from stepforge.labelers.labeling import TRUNCATED, LabelPart, abstention, labeled_problem
+from stepforge.schemas.labeled import LabeledProblem, StepLabel, Verdict
 from stepforge.schemas.protocols import Grader, Policy
 from stepforge.schemas.rollout import Rollout, SolvedProblem
 
@@ -45,11 +46,80 @@ class OmegaPRM(LabelPart):
     tree's values are then not plain shares, so its priorities differ."""
 
     async def __call__(self, solved: SolvedProblem, policy: Policy, grader: Grader, *, seed: int) -> LabeledProblem:
-        """Search the tree of one question and label its solutions."""
         search = _Search(self, solved, Evidence(solved, policy, grader, seed))
         await search.run()
         verdicts = [search.verdict(rollout) for rollout in solved.rollouts]
         return labeled_problem(self.name, solved, verdicts, search.evidence)
+
+
+class Exploration(NamedTuple):
+    """The constants of equations 2 and 3, with the paper's values (section 4)."""
+
+    alpha: float = 0.5
+    beta: float = 0.9
+    length: float = 500.0
+    """L, in tokens."""
+    c_puct: float = 0.125
+
+
+@dataclass(eq=False)
+class State:
+    """An estimated prefix, and its wrong rollouts not searched yet."""
+
+    depth: int
+    """Steps in the prefix."""
+    label: StepLabel
+    pool: list[Trajectory]
+    visits: int = 0
+    """N(s): how often one of its rollouts was selected."""
+
+
+def rollout_quality(value: float, tokens: int, constants: Exploration) -> float:
+    """Return Q(s, r) = alpha^(1 - MC(s)) * beta^(len(r) / L), equation 2; length in tokens."""
+    return float(constants.alpha ** (1 - value) * constants.beta ** (tokens / constants.length))
+
+
+def state_bonus(visits: int, all_visits: int, constants: Exploration) -> float:
+    """Return U(s) = c_puct * sqrt(sum_i N(s_i)) / (1 + N(s)), equation 3."""
+    return constants.c_puct * sqrt(all_visits) / (1 + visits)
+
+
+class Tree:
+    """The states of one question. A selected rollout leaves the pool, and every priority is computed afresh."""
+
+    def __init__(self, constants: Exploration) -> None:
+        self.constants = constants
+        self.states: dict[str, State] = {}
+
+    def add(self, prefix: str, depth: int, label: StepLabel, wrong: list[Trajectory]) -> State:
+        """Return the state of a prefix; a new one adds its wrong rollouts to the pool."""
+        if prefix not in self.states:
+            # The paper also asks for MC(s) < 1, which any state with a wrong rollout of its own has; solutions that
+            # were supplied are searched at MC(s) = 1 too.
+            self.states[prefix] = State(depth, label, list(wrong) if label.value else [])
+        return self.states[prefix]
+
+    def select(self) -> tuple[State, Trajectory] | None:
+        """Pop the (state, rollout) with the largest Q + U over the whole pool, and count the visit."""
+        return self._pop_best([(state, path) for state in self.states.values() for path in state.pool])
+
+    def select_from(self, state: State, rollouts: set[str]) -> tuple[State, Trajectory] | None:
+        """The same among certain rollouts of one state."""
+        return self._pop_best([(state, path) for path in state.pool if path.rollout in rollouts])
+
+    def _pop_best(self, candidates: list[tuple[State, Trajectory]]) -> tuple[State, Trajectory] | None:
+        if not candidates:
+            return None
+        all_visits = sum(state.visits for state in self.states.values())
+        state, path = max(candidates, key=lambda pair: self._score(pair[0], pair[1], all_visits))
+        state.visits += 1
+        state.pool.remove(path)
+        return state, path
+
+    def _score(self, state: State, path: Trajectory, all_visits: int) -> float:
+        value = state.label.value or 0.0
+        quality = rollout_quality(value, path.tokens, self.constants)
+        return quality + state_bonus(state.visits, all_visits, self.constants)
 
 
 class _Search:
@@ -78,13 +148,12 @@ class _Search:
             self.found[path.rollout] = await self._bisect(state, path)
 
     def verdict(self, rollout: Rollout) -> Verdict:
-        """Return what the search says of a solution."""
         if rollout.outcome == "correct" and rollout.steps:
             return Verdict(labeler=self.part.name, first_error=None)
         first_error = self.found.get(rollout.id)
         if first_error is not None:
             return Verdict(labeler=self.part.name, first_error=first_error)
-        return Verdict(labeler=self.part.name, first_error=None, abstained=True, reason=self._why(rollout))
+        return abstention(self.part.name, self._why(rollout))
 
     def _why(self, rollout: Rollout) -> str:
         if rollout.outcome == "undetermined" or not rollout.steps:

@@ -1,7 +1,7 @@
 """The oracle: the truth of procedural problems, judged line by line without a model.
 
 In plain wording a line is ``name = expression = value``; in free wording it is read by ``labelers.explained``.
-Deductions are judged by Z3 (``labelers.deductions``) and moves by a simulator (``labelers.moves``). A needless
+Deductions are judged by Z3 (``labelers.deductions``) and moves (``fill A: 5 0``) by a simulator. A needless
 calculator call is wrong, and a tool's answer belongs to the call.
 
 A line is wrong if the quantity it names does not exist, if its value is not the true one, or if its own equation does
@@ -10,17 +10,17 @@ line that reaches the true value through wrong operands whose equation holds cou
 labeler takes it as evidence.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Literal
 
 from stepforge.grading.calls import needless, without_marks
 from stepforge.grading.exact import ExactError, evaluate
+from stepforge.grading.puzzle import TooLarge
+from stepforge.grading.puzzles import read_puzzle
 from stepforge.grading.statement import ANSWER, Claim, read_claim
 from stepforge.labelers.deductions import MISSING, judge_deductions, z3_is_there
-from stepforge.labelers.derived import Held, judge_equations
-from stepforge.labelers.explained import Judged, judge_line, known
-from stepforge.labelers.labeling import LabelPart, labeled_problem
-from stepforge.labelers.moves import judge_moves
+from stepforge.labelers.explained import Held, Judged, judge_equations, judge_line, known
+from stepforge.labelers.labeling import LabelPart, abstention, labeled_problem
 from stepforge.schemas.labeled import LabeledProblem, StepClass, Verdict
 from stepforge.schemas.problem import Problem
 from stepforge.schemas.protocols import Grader, Policy
@@ -35,7 +35,6 @@ class Oracle(LabelPart):
     kind: Literal["oracle"] = "oracle"
 
     async def __call__(self, solved: SolvedProblem, policy: Policy, grader: Grader, *, seed: int) -> LabeledProblem:
-        """Judge every solution; nothing is sampled."""
         verdicts = [oracle_verdict(solved.problem, rollout) for rollout in solved.rollouts]
         return labeled_problem(self.name, solved, verdicts, None)
 
@@ -43,9 +42,9 @@ class Oracle(LabelPart):
 def oracle_verdict(problem: Problem, rollout: Rollout) -> Verdict:
     """Return the first wrong step (ProcessBench's definition) and the class of every step."""
     if problem.truth is None:
-        return Verdict(labeler="oracle", first_error=None, abstained=True, reason=NO_TRUTH)
+        return abstention("oracle", NO_TRUTH)
     if problem.truth.reading == "deductions" and not z3_is_there():
-        return Verdict(labeler="oracle", first_error=None, abstained=True, reason=MISSING)
+        return abstention("oracle", MISSING)
     classes = judge(problem, rollout.steps)
     errors = [i for i, step in enumerate(classes) if step in ("wrong", "repaired")]
     return Verdict(labeler="oracle", first_error=errors[0] if errors else None, classes=classes)
@@ -79,7 +78,7 @@ def _judged(problem: Problem, steps: tuple[Step, ...]) -> list[tuple[int, Judged
     if reading == "deductions":
         return judge_deductions(problem, _lines(steps))
     if reading == "moves":
-        return judge_moves(problem, _lines(steps))
+        return _judged_moves(problem, _lines(steps))
     if reading == "equations":
         held = Held(problem)
         return [(step, judge_equations(line, held)) for step, line in _lines(steps)]
@@ -88,7 +87,8 @@ def _judged(problem: Problem, steps: tuple[Step, ...]) -> list[tuple[int, Judged
 
 
 def _judged_claims(problem: Problem, steps: tuple[Step, ...]) -> list[tuple[int, Judged]]:
-    values = _known_values(problem)
+    values = {q.name: q.value for q in problem.truth.quantities} if problem.truth else {}
+    values |= {} if problem.answer is None else {ANSWER: problem.answer}
     calls = problem.truth is not None and problem.truth.reading == "calls"
     judged = []
     for step, line in _lines(steps):
@@ -96,6 +96,36 @@ def _judged_claims(problem: Problem, steps: tuple[Step, ...]) -> list[tuple[int,
         if claim is not None:
             right = _holds(claim, values) and not (calls and needless(line))
             judged.append((step, Judged("right" if right else "wrong", claim.name)))
+    return judged
+
+
+def _judged_moves(problem: Problem, lines: Iterable[tuple[int, str]]) -> list[tuple[int, Judged]]:
+    """Judge each line that makes a move, and the state after it, or gives the plan.
+
+    A move is wrong if it is illegal, if the state after it is not the one stated, or if the goal is then out of reach
+    in the remaining moves. A detour is right.
+    """
+    puzzle = read_puzzle(problem.question)
+    if puzzle is None:
+        return []
+    judged, state, made = [], puzzle.start, 0
+    for step, line in lines:
+        move, colon, told = (part.strip() for part in line.partition(":"))
+        if not colon:
+            continue
+        if move == ANSWER:
+            reached = puzzle.reaches_goal([part.strip() for part in told.split(",")])
+            judged.append((step, Judged("right" if reached else "wrong")))
+            continue
+        try:
+            worth = puzzle.classify(state, move, made)
+        except TooLarge:
+            return []
+        after = puzzle.after(state, move)
+        if after is not None:
+            state, made = after, made + 1
+        right = worth in ("optimal", "detour") and told == puzzle.told(state)
+        judged.append((step, Judged("right" if right else "wrong")))
     return judged
 
 
@@ -111,13 +141,6 @@ def _lines(steps: tuple[Step, ...]) -> Iterator[tuple[int, str]]:
         line += rest
     if steps:
         yield owner, line
-
-
-def _known_values(problem: Problem) -> dict[str, str]:
-    known = {q.name: q.value for q in problem.truth.quantities} if problem.truth else {}
-    if problem.answer is not None:
-        known[ANSWER] = problem.answer
-    return known
 
 
 def _holds(claim: Claim, known: dict[str, str]) -> bool:

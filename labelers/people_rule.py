@@ -11,6 +11,7 @@ from functools import cached_property
 from typing import Literal
 
 from stepforge.labelers.evidence.prefix_index import prefix_keys
+from stepforge.labelers.labeling import abstention, likeliest
 from stepforge.schemas.labeled import LabeledProblem, LabeledSolution, StepClass, Verdict
 from stepforge.schemas.record import Record
 from stepforge.schemas.review import StepFinding
@@ -79,25 +80,19 @@ class PeopleRule(Record):
         """Return the verdict on a solution; None if nobody said anything that counts."""
         known = self._by_problem.get(problem_id, ())
         if any(one.finding == "reference_wrong" and not one.weak for one in known):
-            return Verdict(labeler=self.kind, first_error=None, abstained=True, reason=REFERENCE)
+            return abstention(self.kind, REFERENCE)
         said = counting(known, solution.rollout)
         if not said:
             return None
-        belief = updated(prior(solution), said, self._mistakes)
-        likeliest = max(range(len(belief)), key=belief.__getitem__)
-        if belief[likeliest] < 0.5:
-            return Verdict(
-                labeler=self.kind, first_error=None, abstained=True, reason=UNSETTLED, posterior=tuple(belief)
-            )
-        steps = len(belief) - 1
-        error: StepClass = "repaired" if _repaired(said, likeliest) else "wrong"
-        classes: list[StepClass] = [*["right"] * likeliest, error, *["after"] * steps]  # type: ignore[list-item]
-        return Verdict(
-            labeler=self.kind,
-            first_error=None if likeliest == steps else likeliest,
-            posterior=tuple(belief),
-            classes=tuple(classes[:steps]),
-        )
+        verdict = likeliest(self.kind, tuple(updated(prior(solution), said, self._mistakes)), 0.5, UNSETTLED)
+        if verdict.abstained:
+            return verdict
+        steps = len(solution.rollout.steps)
+        place = steps if verdict.first_error is None else verdict.first_error
+        found = [one.finding for one in said if one.step == place]
+        error: StepClass = "repaired" if found.count("repaired") > found.count("wrong") else "wrong"
+        classes: list[StepClass] = [*["right"] * place, error, *["after"] * steps]  # type: ignore[list-item]
+        return verdict.model_copy(update={"classes": tuple(classes[:steps])})
 
 
 def counting(findings: Iterable[StepFinding], rollout: Rollout) -> list[StepFinding]:
@@ -184,8 +179,3 @@ def likelihood(first_error: int, step: int | None, steps: int, mistakes: float, 
     else:
         is_wrong = first_error == step
     return 1 - mistakes if is_wrong == wrong else mistakes
-
-
-def _repaired(findings: Iterable[StepFinding], step: int) -> bool:
-    said = [one.finding for one in findings if one.step == step]
-    return said.count("repaired") > said.count("wrong")

@@ -8,12 +8,14 @@ speaks against "no error".
 """
 
 from collections.abc import Sequence
+from itertools import accumulate
 from math import exp, log
+from operator import mul
 from typing import Literal
 
 from pydantic import Field
 
-from stepforge.labelers.labeling import TRUNCATED, LabelPart, labeled_problem
+from stepforge.labelers.labeling import TRUNCATED, LabelPart, abstention, labeled_problem, likeliest
 from stepforge.schemas.labeled import LabeledProblem, Verdict
 from stepforge.schemas.protocols import Grader, Policy
 from stepforge.schemas.record import Record
@@ -54,21 +56,14 @@ class RewardModel(LabelPart):
     """Whether a wrong final answer counts as evidence of an error."""
 
     async def __call__(self, solved: SolvedProblem, policy: Policy, grader: Grader, *, seed: int) -> LabeledProblem:
-        """Judge every solution; nothing is sampled."""
         return labeled_problem(self.name, solved, [self.verdict(rollout) for rollout in solved.rollouts], None)
 
     def verdict(self, rollout: Rollout) -> Verdict:
-        """Return the likeliest first error, or an abstention."""
         if rollout.outcome == "undetermined" or not rollout.steps:
-            return Verdict(labeler=self.name, first_error=None, abstained=True, reason=TRUNCATED)
+            return abstention(self.name, TRUNCATED)
         if len(rollout.scores) != len(rollout.steps):
-            return Verdict(labeler=self.name, first_error=None, abstained=True, reason=UNSCORED)
-        chances = self.posterior(rollout)
-        likeliest = max(range(len(chances)), key=chances.__getitem__)
-        if chances[likeliest] < self.sure:
-            return Verdict(labeler=self.name, first_error=None, abstained=True, reason=UNSURE, posterior=chances)
-        error = None if likeliest == len(rollout.steps) else likeliest
-        return Verdict(labeler=self.name, first_error=error, posterior=chances)
+            return abstention(self.name, UNSCORED)
+        return likeliest(self.name, self.posterior(rollout), self.sure, UNSURE)
 
     def posterior(self, rollout: Rollout) -> tuple[float, ...]:
         """Return the probability of each first error, and of none last."""
@@ -82,8 +77,5 @@ class RewardModel(LabelPart):
 
 def first_error_chances(right: Sequence[float]) -> list[float]:
     """Return the chance of each first error and of none, given each step's chance of being right after right ones."""
-    found, before = [], 1.0
-    for chance in right:
-        found.append(before * (1 - chance))
-        before *= chance
-    return [*found, before]
+    before = list(accumulate(right, mul, initial=1.0))
+    return [*(rest * (1 - chance) for rest, chance in zip(before, right, strict=False)), before[-1]]

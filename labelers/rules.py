@@ -5,7 +5,7 @@ to a whole run.
 """
 
 from collections.abc import Sequence
-from itertools import pairwise
+from itertools import pairwise, takewhile
 from typing import Annotated, Literal, NamedTuple, get_args
 
 from pydantic import Field
@@ -13,7 +13,7 @@ from pydantic import Field
 from stepforge.labelers.change_point.labeler import ChangePoint
 from stepforge.labelers.consensus import Skill, agreed, fused
 from stepforge.labelers.evidence.replay import stored_evidence
-from stepforge.labelers.labeling import TRUNCATED, of_policy
+from stepforge.labelers.labeling import TRUNCATED, abstention, of_policy
 from stepforge.labelers.people_rule import PeopleRule
 from stepforge.schemas.labeled import LabeledProblem, LabeledSolution, StepLabel, Verdict
 from stepforge.schemas.record import Record
@@ -23,8 +23,6 @@ UNMEASURED = "the step at which success ends was not measured"
 
 
 class View(NamedTuple):
-    """What a rule makes of one solution."""
-
     targets: tuple[float | None, ...]
     verdict: Verdict
 
@@ -35,7 +33,6 @@ class Hard(Record):
     kind: Literal["hard"] = "hard"
 
     def view(self, row: LabeledProblem, solution: LabeledSolution) -> View:
-        """Return 0 or 1 per step, and the first 0."""
         hard = [None if label is None else label.hard for label in solution.labels]
         return _view(self.kind, solution, [None if h is None else float(h) for h in hard], first_loss(hard))
 
@@ -48,8 +45,7 @@ class Soft(Record):
     """The first step at or below this is the first error."""
 
     def view(self, row: LabeledProblem, solution: LabeledSolution) -> View:
-        """Return the value of each step, and the first at or below the threshold."""
-        targets = [None if label is None else _value(label) for label in solution.labels]
+        targets = list(map(_value, solution.labels))
         alive = [None if label is None else self._alive(label) for label in solution.labels]
         return _view(self.kind, solution, targets, first_loss(alive))
 
@@ -105,8 +101,7 @@ class Scan(Record):
         base = base_rate(row)
         targets: list[float | None] = [1.0] * error + [0.0] + [None] * (steps - error - 1)
         for i in range(max(0, error - self.tolerance), error):
-            label = solution.labels[i]
-            value = None if label is None else _value(label)
+            value = _value(solution.labels[i])
             targets[i] = None if value is None or not base else min(1.0, value / base)
         return View(tuple(targets), verdict)
 
@@ -119,16 +114,11 @@ class PosteriorRule(Record):
     model: ChangePoint = ChangePoint()
 
     def view(self, row: LabeledProblem, solution: LabeledSolution) -> View:
-        """Return the probabilities, and the likeliest first error."""
         rollout = solution.rollout
         if rollout.outcome == "undetermined" or not rollout.steps:
             return _view(self.kind, solution, (None,) * len(rollout.steps), None)
         verdict = self.model.verdict_on(rollout, stored_evidence(row)).model_copy(update={"labeler": self.kind})
-        left, targets = 1.0, []
-        for p in (verdict.posterior or ())[:-1]:
-            left -= p
-            targets.append(max(0.0, left))
-        return View(tuple(targets), verdict)
+        return View(tuple(verdict.right_so_far), verdict)
 
 
 class Agreement(Record):
@@ -140,7 +130,6 @@ class Agreement(Record):
     """Labelers of the run; by default all but the oracle."""
 
     def view(self, row: LabeledProblem, solution: LabeledSolution) -> View:
-        """Return 1 before the agreed error and 0 at it."""
         verdict = _of_people(self.kind, solution) or agreed(self.kind, opinions(solution, self.of))
         return _by_verdict(verdict, solution)
 
@@ -155,7 +144,6 @@ class Fusion(Record):
     sure: float = Field(default=0.5, ge=0, lt=1)
 
     def view(self, row: LabeledProblem, solution: LabeledSolution) -> View:
-        """Return 1 before the likeliest error and 0 at it."""
         if spoken := _of_people(self.kind, solution):
             return _by_verdict(spoken, solution)
         skills = {skill.labeler: skill for skill in self.skills}
@@ -167,7 +155,6 @@ class People(PeopleRule):
     """People's findings combined with the labelers' posteriors; an unreviewed solution keeps its label."""
 
     def view(self, row: LabeledProblem, solution: LabeledSolution) -> View:
-        """Return 1 before the likeliest error and 0 at it, for reviewed solutions."""
         verdict = self.verdict_on(row.problem.id, solution)
         return View(solution.targets, solution.verdict) if verdict is None else _by_verdict(verdict, solution)
 
@@ -207,17 +194,11 @@ def first_loss(alive: Sequence[bool | None]) -> int | None:
     If every step up to the loss was measured, it is the first False. If only some were, a success proves the steps
     before it, and the loss is known if it follows the last success directly.
     """
-    for i, value in enumerate(alive):
-        if value is None:
-            break
-        if not value:
-            return i
-    else:
-        return len(alive)
-    last_alive = max((i for i, value in enumerate(alive) if value), default=-1)
-    if last_alive == len(alive) - 1:
-        return len(alive)
-    return last_alive + 1 if alive[last_alive + 1] is False else None
+    measured = list(takewhile(lambda value: value is not None, alive))
+    if False in measured:
+        return measured.index(False)
+    after = max((place for place, value in enumerate(alive, start=1) if value), default=0)
+    return after if after == len(alive) or alive[after] is False else None
 
 
 def base_rate(row: LabeledProblem) -> float | None:
@@ -228,7 +209,7 @@ def base_rate(row: LabeledProblem) -> float | None:
 
 def values_with_base(row: LabeledProblem, solution: LabeledSolution) -> list[float | None]:
     """Return V before the first step and after each."""
-    return [base_rate(row), *(None if label is None else _value(label) for label in solution.labels)]
+    return [base_rate(row), *map(_value, solution.labels)]
 
 
 def _kept(before: float | None, after: float | None) -> float | None:
@@ -237,9 +218,9 @@ def _kept(before: float | None, after: float | None) -> float | None:
     return min(1.0, after / before) if before else 0.0
 
 
-def _value(label: StepLabel) -> float | None:
-    if label.stopping == "fixed" or not label.trials:
-        return label.value
+def _value(label: StepLabel | None) -> float | None:
+    if label is None or label.stopping == "fixed" or not label.trials:
+        return None if label is None else label.value
     return (label.successes + 1) / (label.trials + 2)
 
 
@@ -255,9 +236,9 @@ def _view(name: str, solution: LabeledSolution, targets: Sequence[float | None],
     """Return targets with the verdict from where success ends: ``None`` if unknown, the number of steps if nowhere."""
     steps = solution.rollout.steps
     if solution.rollout.outcome == "undetermined" or not steps:
-        verdict = Verdict(labeler=name, first_error=None, abstained=True, reason=TRUNCATED)
+        verdict = abstention(name, TRUNCATED)
     elif lost is None:
-        verdict = Verdict(labeler=name, first_error=None, abstained=True, reason=UNMEASURED)
+        verdict = abstention(name, UNMEASURED)
     else:
         verdict = of_policy(Verdict(labeler=name, first_error=lost if lost < len(steps) else None), steps)
     return View(tuple(targets), verdict)

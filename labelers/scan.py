@@ -10,7 +10,7 @@ from typing import Literal
 from pydantic import Field
 
 from stepforge.labelers.evidence.store import QUESTION, Evidence, Trajectory
-from stepforge.labelers.labeling import LabelPart, label_wrong, labeled_problem
+from stepforge.labelers.labeling import LabelPart, abstention, label_wrong, labeled_problem
 from stepforge.labelers.sequential import Sequential
 from stepforge.schemas.labeled import LabeledProblem, Verdict
 from stepforge.schemas.protocols import Grader, Policy
@@ -30,15 +30,14 @@ class SCAN(LabelPart):
     """Completions of the question, the given solutions included."""
 
     async def __call__(self, solved: SolvedProblem, policy: Policy, grader: Grader, *, seed: int) -> LabeledProblem:
-        """Label the solutions of a problem."""
         evidence = Evidence(solved, policy, grader, seed)
         confidence = (await evidence.measure(QUESTION, 0, self.confidence_samples)).value
         if confidence is None or confidence < self.confidence:
-            unsure = Verdict(labeler=self.name, first_error=None, abstained=True, reason=UNSURE)
+            unsure = abstention(self.name, UNSURE)
             return labeled_problem(self.name, solved, [unsure] * len(solved.rollouts), evidence)
         walk = Sequential(k=self.k, curtailed=False)
 
         async def search(path: Trajectory) -> Verdict:
-            return (await walk.walk(path, evidence)).model_copy(update={"labeler": self.name})
+            return (await walk.search(path, evidence)).model_copy(update={"labeler": self.name})
 
         return await label_wrong(self.name, solved, evidence, search)

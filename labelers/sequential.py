@@ -8,14 +8,11 @@ from typing import Literal
 from pydantic import Field
 
 from stepforge.labelers.evidence.store import Evidence, Trajectory
-from stepforge.labelers.labeling import LabelPart, label_wrong
-from stepforge.labelers.math_shepherd import no_verdict
-from stepforge.schemas.labeled import LabeledProblem, Verdict
-from stepforge.schemas.protocols import Grader, Policy
-from stepforge.schemas.rollout import SolvedProblem
+from stepforge.labelers.labeling import Search, no_verdict
+from stepforge.schemas.labeled import Verdict
 
 
-class Sequential(LabelPart):
+class Sequential(Search):
     """Step by step from the front; right solutions are skipped."""
 
     kind: Literal["sequential"] = "sequential"
@@ -24,11 +21,7 @@ class Sequential(LabelPart):
     curtailed: bool = True
     """Whether a step's first success ends its completions: the walk is the same in distribution."""
 
-    async def __call__(self, solved: SolvedProblem, policy: Policy, grader: Grader, *, seed: int) -> LabeledProblem:
-        evidence = Evidence(solved, policy, grader, seed)
-        return await label_wrong(self.name, solved, evidence, lambda path: self.walk(path, evidence))
-
-    async def walk(self, path: Trajectory, evidence: Evidence) -> Verdict:
+    async def search(self, path: Trajectory, evidence: Evidence) -> Verdict:
         """Return the first step without a success."""
         for count in range(1, len(path.steps)):
             label = await evidence.settle(path, count, self.k, curtailed=self.curtailed)

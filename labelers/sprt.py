@@ -10,13 +10,10 @@ from typing import Literal, NamedTuple
 
 from pydantic import Field
 
-from stepforge.labelers.bisection import bisect
-from stepforge.labelers.evidence.store import QUESTION, Enough, Evidence, Trajectory
-from stepforge.labelers.labeling import LabelPart, label_wrong
-from stepforge.labelers.math_shepherd import no_verdict
-from stepforge.schemas.labeled import LabeledProblem, StepLabel, Verdict
-from stepforge.schemas.protocols import Grader, Policy
-from stepforge.schemas.rollout import SolvedProblem
+from stepforge.labelers.bisection import bisected
+from stepforge.labelers.evidence.store import QUESTION, Evidence, Trajectory
+from stepforge.labelers.labeling import Search
+from stepforge.schemas.labeled import StepLabel, Verdict
 
 
 class Ratio(NamedTuple):
@@ -26,11 +23,10 @@ class Ratio(NamedTuple):
     failure: float
 
     def of(self, label: StepLabel) -> float:
-        """Return the ratio after a prefix's completions."""
         return label.successes * self.success + label.failures * self.failure
 
 
-class SPRT(LabelPart):
+class SPRT(Search):
     """Bisection by sequential tests; right solutions are skipped."""
 
     kind: Literal["sprt"] = "sprt"
@@ -41,29 +37,26 @@ class SPRT(LabelPart):
     root: int = Field(default=4, ge=1)
     """Samples of the question that its base rate is taken from, the given solutions included."""
 
-    async def __call__(self, solved: SolvedProblem, policy: Policy, grader: Grader, *, seed: int) -> LabeledProblem:
-        evidence = Evidence(solved, policy, grader, seed)
-        if any(rollout.outcome == "wrong" for rollout in solved.rollouts):
-            await evidence.measure(QUESTION, 0, self.root)
-        return await label_wrong(self.name, solved, evidence, lambda path: self.search(path, evidence))
+    @property
+    def asked_first(self) -> int:
+        return self.root
 
     async def search(self, path: Trajectory, evidence: Evidence, budget: float = inf) -> Verdict:
         """Return the verdict on a solution, drawing at most ``budget`` completions."""
         ratio, left = base_ratio(evidence), budget
 
+        def settled(seen: StepLabel) -> bool:
+            return abs(ratio.of(seen)) >= log(self.odds)
+
         async def alive(count: int) -> bool | None:
             nonlocal left
             known = len(evidence.completions(path, count))
             most = int(min(self.most, known + left))
-            label = await evidence.until(path, count, min(1, most), most, self._settled(ratio))
+            label = await evidence.until(path, count, min(1, most), most, settled)
             left -= len(evidence.completions(path, count)) - known
             return ratio.of(label) > 0 if label.trials else None
 
-        error, asked = await bisect(0, len(path.steps), alive)
-        return no_verdict(self.name, asked - 1) if error is None else Verdict(labeler=self.name, first_error=error)
-
-    def _settled(self, ratio: Ratio) -> Enough:
-        return lambda seen: abs(ratio.of(seen)) >= log(self.odds)
+        return await bisected(self.name, path, alive)
 
 
 def base_ratio(evidence: Evidence) -> Ratio:

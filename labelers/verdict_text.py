@@ -9,7 +9,7 @@ import re
 from collections.abc import Sequence
 from typing import Annotated
 
-from pydantic import AfterValidator
+from stepforge.schemas.record import holding
 
 VERDICT = "Wrong step:"
 """Opens the last line of every verdict; a 1-based number or ``none`` follows, and nothing else."""
@@ -18,15 +18,7 @@ _LAST_LINE = re.compile(rf"{VERDICT} (none|[1-9][0-9]{{0,3}})")
 _IMITATION = re.compile(rf"\s*<[0-9]+>\s*|\s*{VERDICT}.*")
 
 
-def _complete(template: str) -> str:
-    missing = [name for name in ("{question}", "{steps}") if name not in template]
-    if missing:
-        raise ValueError(f"has no {missing[0]}")
-    return template
-
-
-Template = Annotated[str, AfterValidator(_complete)]
-"""Holds ``{question}`` and ``{steps}``."""
+Template = Annotated[str, holding("{question}"), holding("{steps}")]
 
 
 def filled(template: str, **parts: str) -> str:
@@ -51,7 +43,6 @@ def imitates(steps: Sequence[str], mark: str = "") -> bool:
 
 
 def verdict_line(first_error: int | None) -> str:
-    """Return the line that states a verdict; ``first_error`` is 0-based."""
     return f"{VERDICT} {NONE if first_error is None else first_error + 1}"
 
 

@@ -96,11 +96,8 @@ def from_table(table: pa.Table, record: type[R], without: Collection[str] = ()) 
 
 
 def _struct(record: type[Record]) -> pa.StructType:
-    fields = []
-    for name, field in record.model_fields.items():
-        kind, nullable = _arrow_type(field.annotation)
-        fields.append(pa.field(name, kind, nullable=nullable))
-    return pa.struct(fields)
+    kinds = ((name, *_arrow_type(field.annotation)) for name, field in record.model_fields.items())
+    return pa.struct([pa.field(name, kind, nullable=nullable) for name, kind, nullable in kinds])
 
 
 def _arrow_type(annotation: Any) -> tuple[pa.DataType, bool]:

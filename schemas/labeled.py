@@ -86,6 +86,12 @@ class Verdict(Record):
     """A judge's own words, kept only where its verdict agrees with another labeler's."""
 
     @property
+    def right_so_far(self) -> list[float]:
+        """For each step the probability that it and all before it are right; empty without a posterior."""
+        left = accumulate((self.posterior or ())[:-1], lambda rest, p: rest - p, initial=1.0)
+        return [min(1.0, max(0.0, p)) for p in islice(left, 1, None)]
+
+    @property
     def finds_no_error(self) -> bool:
         """Whether the verdict is that every step is right."""
         return self.first_error is None and not self.abstained
@@ -104,12 +110,10 @@ class LabeledSolution(Record):
 
     @property
     def right_so_far(self) -> list[float | None]:
-        """For each step the probability that it and all before it are right; else the share of completions that succeed
-        from there, else None."""
+        """The verdict's; without a posterior the share of completions that succeed from each step, else None."""
         if not self.verdict.posterior:
             return [None if label is None else label.value for label in self.labels]
-        left = accumulate(self.verdict.posterior[:-1], lambda rest, p: rest - p, initial=1.0)
-        return [min(1.0, max(0.0, p)) for p in islice(left, 1, None)]
+        return list[float | None](self.verdict.right_so_far)
 
     @property
     def labeled_steps(self) -> int:
@@ -141,7 +145,6 @@ class Cost(Summed):
 
 
 def cost_by_labeler(entries: "Iterable[LabelerCost]") -> dict[str, Cost]:
-    """Return each labeler's total cost."""
     return summed_costs((entry.labeler, entry.cost) for entry in entries)
 
 

@@ -2,7 +2,7 @@
 
 from typing import Self
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import AfterValidator, BaseModel, ConfigDict
 
 
 class Record(BaseModel):
@@ -16,3 +16,14 @@ class Summed(Record):
 
     def __add__(self, other: Self) -> Self:
         return type(self)(**{name: getattr(self, name) + getattr(other, name) for name in type(self).model_fields})
+
+
+def holding(place: str) -> AfterValidator:
+    """Return the check that a text has a place to be filled, such as ``{question}``."""
+
+    def check(text: str) -> str:
+        if place not in text:
+            raise ValueError(f"has no {place}")
+        return text
+
+    return AfterValidator(check)

@@ -5,7 +5,7 @@ A verifier is data: it travels with its problem, is stored with it, and is only 
 """
 
 import json
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from pydantic import BeforeValidator, Field
 
@@ -68,13 +68,9 @@ OwnVerifier = Annotated[PythonVerifier | CommandVerifier, Field(discriminator="k
 """What a run file may name for a problem set."""
 
 
-def _from_json(value: Any) -> Any:
-    return json.loads(value) if isinstance(value, str) else value
-
-
 AnyVerifier = Annotated[
     UnitTests | PythonVerifier | CommandVerifier,
     Field(discriminator="kind"),
-    BeforeValidator(_from_json),
+    BeforeValidator(lambda value: json.loads(value) if isinstance(value, str) else value),
     StoredAsJson(),
 ]

@@ -17,21 +17,8 @@ from stepforge.generators.families.sequences import Sequence
 from stepforge.generators.families.templates import Templates
 from stepforge.generators.families.tools import Tools
 
-AnyFamily = Annotated[
-    Quantities
-    | LinearEquation
-    | NumberTheory
-    | FractionChain
-    | Sequence
-    | Polynomials
-    | Templates
-    | Programs
-    | Logic
-    | Plans
-    | Tools
-    | ReasoningGym,
-    Field(discriminator="kind"),
-]
+_Stating = Quantities | LinearEquation | NumberTheory | FractionChain | Sequence | Polynomials | Templates
+AnyFamily = Annotated[_Stating | Programs | Logic | Plans | Tools | ReasoningGym, Field(discriminator="kind")]
 
 ALL_FAMILIES = (Quantities, LinearEquation, NumberTheory, FractionChain, Sequence, Polynomials)
 """Those that need no files and state a value a line."""

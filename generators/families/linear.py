@@ -27,13 +27,9 @@ class _Side(NamedTuple):
 
 
 NEEDS: dict[str, tuple[str, ...]] = {
-    "L1": (),
     "L2": ("L1",),
-    "M": (),
     "N": ("L1", "L2", "M"),
-    "R1": (),
     "R2": ("R1",),
-    "A": (),
     "C": ("A",),
     "D": ("L1", "L2", "M", "N", "R1", "R2"),
     "x": ("L1", "L2", "M", "N", "R1", "R2", "A", "C", "D"),
@@ -76,7 +72,9 @@ def _draft(left: _Side, right: _Side, extra: _Side | None) -> Draft:
         work=lambda say: _work(left, right, extra, say),
         shape=f"{_shape(left)}{'' if extra is None else '+' + _shape(extra)}={_shape(right)} {_numbers(left, extra)}",
         answer_kind="rational",
-        free=Free(question=(Sentence("q_linear", {"text": text}),), step=_sentence, needs=NEEDS.__getitem__),
+        free=Free(
+            question=(Sentence("q_linear", {"text": text}),), step=_sentence, needs=lambda name: NEEDS.get(name, ())
+        ),
     )
 
 

@@ -118,8 +118,7 @@ def _condition(rng: Random, x: str = "x") -> Clause:
 
 def _two_numbers(rng: Random) -> Task:
     change = _change(rng, "a")
-    sign, words = rng.choice((("+", "plus"), ("-", "minus")))
-    by = 1 if sign == "+" else -1
+    sign, words, by = rng.choice((("+", "plus", 1), ("-", "minus", -1)))
     lines = (f"c = {change.code}", f"return c {sign} b")
     words = f"c is {change.words}; return c {words} b"
     return Task(words, ("a", "b"), lines, lambda a, b: change.value(a) + by * b, f"two {change.shape} {sign}")
@@ -128,15 +127,11 @@ def _two_numbers(rng: Random) -> Task:
 def _chain(rng: Random, length: int) -> Task:
     changes = [_change(rng, "a" if i == 0 else "c") for i in range(length)]
     then = ", then ".join(f"c is {change.words}" for change in changes)
-    lines = (*(f"c = {change.code}" for change in changes), "return c")
-
-    def of(a: int) -> int:
-        return reduce(lambda value, change: change.value(value), changes, a)
-
-    return Task(f"{then}; return c", ("a",), lines, of, f"chain {_shapes(changes)}")
+    lines, shape = (*(f"c = {change.code}" for change in changes), "return c"), f"chain {_shapes(*changes)}"
+    return Task(f"{then}; return c", ("a",), lines, lambda a: reduce(lambda c, one: one.value(c), changes, a), shape)
 
 
-def _shapes(clauses: list[Clause]) -> str:
+def _shapes(*clauses: Clause) -> str:
     return " ".join(clause.shape for clause in clauses)
 
 
@@ -144,7 +139,7 @@ def _choice(rng: Random) -> Task:
     when, (yes, no) = _condition(rng, "a"), _two_changes(rng, "a")
     lines = (f"if {when.code}:", f"    return {yes.code}", f"return {no.code}")
     words = f"if a is {when.words} return {yes.words}, else {no.words}"
-    shape = f"choice {_shapes([when, yes, no])}"
+    shape = f"choice {_shapes(when, yes, no)}"
     return Task(words, ("a",), lines, lambda a: yes.value(a) if when.value(a) else no.value(a), shape)
 
 
@@ -158,20 +153,20 @@ def _larger(rng: Random) -> Task:
 
 def _each(change: Clause, when: Clause | None, *, total: bool) -> Task:
     """Add up or list what a change makes of each x, or of those for which a condition holds."""
-    test, pad = ((f"    if {when.code}:",), "    ") if when else ((), "")
-    words = f"{change.words} for each x in xs" + (f" that is {when.words}" if when else "")
-    shape = f"{'total' if total else 'list'} {_shapes([when, change] if when else [change])}"
-
-    def kept(xs: list[int]) -> list[int]:
-        return [change.value(x) for x in xs if when is None or when.value(x)]
-
-    step = f"t = t + {change.code}" if total else f"r.append({change.code})"
-    start, end = ("t = 0", "return t") if total else ("r = []", "return r")
-    lines = (start, "for x in xs:", *test, f"    {pad}{step}", end)
-    answer: Callable[..., object] = (lambda xs: sum(kept(xs))) if total else kept
-    return Task(
-        f"{'add up' if total else 'list'} {words}", ("xs",), lines, answer, f"chosen {shape}" if when else shape
+    do, name, start, step, end = (
+        ("add up", "total", "t = 0", f"t = t + {change.code}", "return t")
+        if total
+        else ("list", "list", "r = []", f"r.append({change.code})", "return r")
     )
+    test, pad = ((f"    if {when.code}:",), "    ") if when else ((), "")
+    words = f"{do} {change.words} for each x in xs" + (f" that is {when.words}" if when else "")
+    shape = f"chosen {name} {_shapes(when, change)}" if when else f"{name} {change.shape}"
+
+    def answer(xs: list[int]) -> object:
+        kept = [change.value(x) for x in xs if when is None or when.value(x)]
+        return sum(kept) if total else kept
+
+    return Task(words, ("xs",), (start, "for x in xs:", *test, f"    {pad}{step}", end), answer, shape)
 
 
 def _chosen(rng: Random) -> Task:
@@ -183,11 +178,8 @@ def _count(rng: Random) -> Task:
     change, when = _change(rng), _condition(rng, "y")
     lines = ("n = 0", "for x in xs:", f"    y = {change.code}", f"    if {when.code}:", "        n = n + 1", "return n")
     words = f"y is {change.words} for each x in xs; count the y that are {when.words}"
-
-    def of(xs: list[int]) -> int:
-        return sum(when.value(change.value(x)) for x in xs)
-
-    return Task(words, ("xs",), lines, of, f"count {_shapes([change, when])}")
+    shape = f"count {_shapes(change, when)}"
+    return Task(words, ("xs",), lines, lambda xs: sum(when.value(change.value(x)) for x in xs), shape)
 
 
 def _largest(rng: Random) -> Task:
@@ -200,38 +192,33 @@ def _largest(rng: Random) -> Task:
 def _letters(rng: Random) -> Task:
     letter, other = rng.sample("abcde", 2)
     kind = rng.choice(("count", "drop", "swap", "double"))
-    loop = ("for c in s:", f"    if c == '{letter}':")
+    new = {"double": letter * 2, "swap": other}.get(kind, "")
+    lines: tuple[str, ...]
     if kind == "count":
-        counting = ("n = 0", *loop, "        n = n + 1", "return n")
-        return Task(f"count the letter {letter} in s", ("s",), counting, lambda s: s.count(letter), kind)
+        lines = ("n = 0", "for c in s:", f"    if c == '{letter}':", "        n = n + 1", "return n")
+        return Task(f"count the letter {letter} in s", ("s",), lines, lambda s: s.count(letter), kind)
     if kind == "drop":
-        dropping = ("r = ''", "for c in s:", f"    if c != '{letter}':", "        r = r + c", "return r")
-        return Task(f"drop the letter {letter} from s", ("s",), dropping, lambda s: s.replace(letter, ""), kind)
-    new = letter * 2 if kind == "double" else other
-    lines = ("r = ''", *loop, f"        c = '{new}'", "    r = r + c", "return r")
-    return Task(f"replace each {letter} in s by {new}", ("s",), lines, lambda s: s.replace(letter, new), kind)
+        lines, words = (f"    if c != '{letter}':", "        r = r + c"), f"drop the letter {letter} from s"
+    else:
+        lines = (f"    if c == '{letter}':", f"        c = '{new}'", "    r = r + c")
+        words = f"replace each {letter} in s by {new}"
+    return Task(words, ("s",), ("r = ''", "for c in s:", *lines, "return r"), lambda s: s.replace(letter, new), kind)
 
 
 def _reversed_text(rng: Random) -> Task:
     times, letter, count = rng.randint(1, 3), rng.choice("abcdefgh"), rng.randint(1, 5)
     lines = ("r = ''", "for c in s:", f"    r = c * {times} + r", f"return r + '{letter}' * {count}")
     words = f"return s backward, each letter {times} times, then {letter} {count} times"
-
-    def of(s: str) -> str:
-        return "".join(c * times for c in reversed(s)) + letter * count
-
-    return Task(words, ("s",), lines, of, "backward")
+    end = letter * count
+    return Task(words, ("s",), lines, lambda s: "".join(c * times for c in reversed(s)) + end, "backward")
 
 
 def _below(rng: Random) -> Task:
     when, change = _condition(rng, "i"), _change(rng, "i")
     lines = ("t = 0", "for i in range(a):", f"    if {when.code}:", f"        t = t + {change.code}", "return t")
     words = f"add up {change.words} for each i below a that is {when.words}"
-
-    def of(a: int) -> int:
-        return sum(change.value(i) for i in range(a) if when.value(i))
-
-    return Task(words, ("a",), lines, of, f"below {_shapes([when, change])}")
+    shape = f"below {_shapes(when, change)}"
+    return Task(words, ("a",), lines, lambda a: sum(map(change.value, filter(when.value, range(a)))), shape)
 
 
 def _balance(rng: Random) -> Task:
@@ -239,22 +226,18 @@ def _balance(rng: Random) -> Task:
     loop = ("t = 0", "for x in xs:", f"    if {when.code}:", f"        t = t + {yes.code}", "    else:")
     lines = (*loop, f"        t = t - ({no.code})", "return t")
     words = f"for each x in xs, add {yes.words} if x is {when.words}, else take away {no.words}"
-
-    def of(xs: list[int]) -> int:
-        return sum(yes.value(x) if when.value(x) else -no.value(x) for x in xs)
-
-    return Task(words, ("xs",), lines, of, f"balance {_shapes([when, yes, no])}")
+    shape = f"balance {_shapes(when, yes, no)}"
+    return Task(
+        words, ("xs",), lines, lambda xs: sum(yes.value(x) if when.value(x) else -no.value(x) for x in xs), shape
+    )
 
 
 def _digits(rng: Random) -> Task:
     change = _change(rng, "d")
     lines = ("t = 0", "while a > 0:", "    d = a % 10", f"    t = t + {change.code}", "    a = a // 10", "return t")
     words = f"add up {change.words} for each digit d of a, 0 has none"
-
-    def of(a: int) -> int:
-        return sum(change.value(int(d)) for d in str(a)) if a else 0
-
-    return Task(words, ("a",), lines, of, f"digits {change.shape}")
+    shape = f"digits {change.shape}"
+    return Task(words, ("a",), lines, lambda a: sum(change.value(int(d)) for d in str(a)) if a else 0, shape)
 
 
 def _two_loops(rng: Random) -> Task:
@@ -262,11 +245,10 @@ def _two_loops(rng: Random) -> Task:
     loops = ("r = []", "for x in xs:", f"    r.append({change.code})", "t = 0", "for y in r:", f"    if {when.code}:")
     lines = (*loops, f"        t = t + {last.code}", "return t")
     words = f"r lists {change.words} for each x in xs; add up {last.words} for each y in r that is {when.words}"
-
-    def of(xs: list[int]) -> int:
-        return sum(last.value(y) for y in map(change.value, xs) if when.value(y))
-
-    return Task(words, ("xs",), lines, of, f"two loops {_shapes([change, when, last])}")
+    shape = f"two loops {_shapes(change, when, last)}"
+    return Task(
+        words, ("xs",), lines, lambda xs: sum(last.value(y) for y in map(change.value, xs) if when.value(y)), shape
+    )
 
 
 TASKS: dict[int, tuple[Callable[[Random], Task], ...]] = {

@@ -34,7 +34,6 @@ class ReasoningGym(ProblemFamily):
     """Settings of the task, as reasoning-gym calls them."""
 
     def check(self) -> None:
-        """Draw one problem."""
         try:
             self._entry(0)
         except ImportError:

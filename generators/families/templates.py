@@ -51,7 +51,6 @@ class Templates(Family):
         return f"templates of {Path(self.path).name}"
 
     def check(self) -> None:
-        """Read every file once."""
         _read(self.path)
 
     def draft(self, rng: Random, level: int) -> Draft:

@@ -24,15 +24,9 @@ def template_functions(rng: Random) -> dict[str, Function]:
 
 def decimal_text(value: Fraction) -> str:
     """Return a number as a decimal where it ends, else as a fraction."""
-    odd = value.denominator
-    for prime in (2, 5):
-        while odd % prime == 0:
-            odd //= prime
-    if value.denominator == 1 or odd != 1:
-        return str(value)
-    digits = next(d for d in range(1, 400) if (value * 10**d).denominator == 1)
+    digits = next((d for d in range(400) if 10**d % value.denominator == 0), 0)
     whole = f"{abs(value.numerator) * 10**digits // value.denominator:0{digits + 1}d}"
-    return f"{'-' if value < 0 else ''}{whole[:-digits]}.{whole[-digits:]}"
+    return f"{'-' if value < 0 else ''}{whole[:-digits]}.{whole[-digits:]}" if digits else str(value)
 
 
 def _list(value: Value) -> tuple[Value, ...]:

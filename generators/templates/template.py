@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from random import Random
 from typing import NamedTuple
 
-from stepforge.generators.templates.expressions import TemplateError, Value, evaluated, number
+from stepforge.generators.templates.expressions import Function, TemplateError, Value, evaluated, number
 from stepforge.generators.templates.functions import decimal_text, template_functions
 from stepforge.grading.exact import ExactError, evaluate
 from stepforge.schemas.record import Record
@@ -26,8 +26,6 @@ _PART = re.compile(r"^#(init|conditions|answer):", re.MULTILINE)
 
 
 class Instance(NamedTuple):
-    """A problem drawn from a template."""
-
     question: str
     equations: tuple[tuple[str, str], ...]
     """(expression, value) of the worked answer, in order."""
@@ -53,14 +51,12 @@ class Template(Record):
                 _assign(line, names, evaluated(line.partition("=")[2], names, functions))
             try:
                 if all(evaluated(condition, names, functions) for condition in self.conditions):
-                    return self._instance(names, rng)
+                    return self._instance(names, functions)
             except _Unfit:
                 continue
         raise TemplateError(f"no draw out of {MAX_DRAWS} fulfills its conditions")
 
-    def _instance(self, names: Mapping[str, Value], rng: Random) -> Instance:
-        functions = template_functions(rng)
-
+    def _instance(self, names: Mapping[str, Value], functions: Mapping[str, Function]) -> Instance:
         def shown(field: re.Match[str]) -> str:
             return _shown(evaluated(field[1], names, functions))
 

@@ -30,7 +30,6 @@ class Prefixes(ModelSource):
     """Least share of the endings that must be right."""
 
     async def make(self, row: int, seeds: Seeds, policy: PromptedPolicy, grader: Grader, *, seed: int) -> Attempt:
-        """Go backwards from a reference solution."""
         problem = seeds.seed.problem
         reference = _reference(seeds.seed)
         if reference is None or problem.answer is None:

@@ -4,6 +4,7 @@ A rationale that works backwards from the answer looks sound and proves nothing.
 first half, and the policy, which does not know the answer, must reach it from that half.
 """
 
+import re
 from typing import Literal
 
 from pydantic import Field
@@ -40,7 +41,6 @@ class Rationales(ModelSource):
     """Least share of them that must reach the answer."""
 
     async def make(self, row: int, seeds: Seeds, policy: PromptedPolicy, grader: Grader, *, seed: int) -> Attempt:
-        """Write one solution, and let the policy continue from its half."""
         problem = seeds.seed.problem
         if problem.answer is None:
             return Attempt(Refused("no answer to reason toward"))
@@ -81,19 +81,10 @@ async def _fault(problem: Problem, steps: tuple[Step, ...], policy: PromptedPoli
         return "does not end at the answer"
     opening = "".join(step.text for step in steps[: (len(steps) + 1) // 2])
     told = problem.answer or ""
-    return (
-        "states the answer before it is reached"
-        if _states(opening, told) and not _states(problem.question, told)
-        else ""
-    )
+    too_early = _states(opening, told) and not _states(problem.question, told)
+    return "states the answer before it is reached" if too_early else ""
 
 
 def _states(text: str, answer: str) -> bool:
     """Whether an answer occurs in a text by itself, not as part of a longer number or word."""
-    before, found, after = text.partition(answer)
-    while found:
-        if not (before[-1:].isalnum() or after[:1].isalnum()):
-            return True
-        head, found, after = after.partition(answer)
-        before += answer + head
-    return False
+    return re.search(rf"(?<![^\W_]){re.escape(answer)}(?![^\W_])", text) is not None

@@ -7,7 +7,7 @@ from typing import Annotated, NamedTuple
 from pydantic import Field
 
 from stepforge.generators.families import AnyFamily
-from stepforge.generators.policy import EngineFailed, NotSampled, PromptedPolicy
+from stepforge.generators.policy import PromptedPolicy, engine_failure
 from stepforge.generators.problem_sets import ProblemSet, SourceItem
 from stepforge.generators.supplied import BroughtSolution
 from stepforge.grading.votes import answered, vote_shares, voters
@@ -30,8 +30,6 @@ class Refused(NamedTuple):
 
 
 class Attempt(NamedTuple):
-    """The result and cost of one attempt."""
-
     made: SourceItem | Refused
     cost: Cost = Cost()
 
@@ -71,11 +69,9 @@ class ModelSource(Record, ABC):
 
 def check_answered(results: Sequence[Completion] | Sequence[Rollout]) -> None:
     """Raise ``NotSampled`` where the engine failed over most of them, which says nothing about the problem."""
-    if 2 * sum(result.finish == "error" for result in results) > len(results):
-        asked = [result for result in results if isinstance(result, Completion)]
-        own = not asked or any(completion.cause != "request" for completion in asked)
-        reason = next((completion.error for completion in asked if completion.error), "the engine does not say why")
-        raise (EngineFailed if own else NotSampled)(reason)
+    failed = [result for result in results if result.finish == "error"]
+    if 2 * len(failed) > len(results):
+        raise engine_failure([result for result in failed if isinstance(result, Completion)])
 
 
 def agreed(rollouts: Sequence[Rollout], kind: AnswerKind) -> tuple[str, float]:

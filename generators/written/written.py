@@ -12,19 +12,8 @@ from pydantic import Field, field_validator
 
 from stepforge.generators.policy import EngineFailed, NotSampled, PromptedPolicy
 from stepforge.generators.problem_sets import SourceItem
-from stepforge.generators.written.prompts import (
-    ASKED,
-    KEEPS_ANSWER,
-    PERSONAS,
-    TEMPLATE,
-    TOPICS,
-    Reply,
-    Way,
-    asks,
-    copies,
-    numbers_in,
-    read_reply,
-)
+from stepforge.generators.written import prompts
+from stepforge.generators.written.prompts import Reply, Way
 from stepforge.generators.written.source import Attempt, ModelSource, Refused, Seeds, agreed, check_answered
 from stepforge.grading.stated import fraction, plain
 from stepforge.grading.verdict import decide
@@ -44,8 +33,8 @@ class Written(ModelSource):
     )
     """Ways of making a problem, each with its share of the attempts: `rephrase`, `numbers` (others in the same story),
     `backward`, `harder`, `combine` (two seeds of one group), `persona`, `topic`."""
-    personas: tuple[str, ...] = Field(default=PERSONAS, min_length=1)
-    topics: tuple[str, ...] = Field(default=TOPICS, min_length=1)
+    personas: tuple[str, ...] = Field(default=prompts.PERSONAS, min_length=1)
+    topics: tuple[str, ...] = Field(default=prompts.TOPICS, min_length=1)
     chat: bool = True
     """Whether the request is sent through the model's chat template."""
     temperature: float = Field(default=0.8, ge=0, le=2)
@@ -64,7 +53,6 @@ class Written(ModelSource):
         return ways
 
     async def make(self, row: int, seeds: Seeds, policy: PromptedPolicy, grader: Grader, *, seed: int) -> Attempt:
-        """Write one problem and settle its answer."""
         rng, parents = rng_of(seed, self.name, row), [seeds.seed.problem]
         (way,) = rng.choices(list(self.ways), list(self.ways.values()))
         if way == "combine":
@@ -80,7 +68,7 @@ class Written(ModelSource):
         replies = await policy.ask(prompt, n=1, seed=seed_of(seed, self.name, row), sampling=sampling, chat=self.chat)
         check_answered(replies)
         cost, text = Cost.of(replies), replies[0].text
-        reply = read_reply(text) if replies[0].finish == "stop" else None
+        reply = prompts.read_reply(text) if replies[0].finish == "stop" else None
         fault = "not in the requested form" if reply is None else _fault(way, reply.question, parents, expected)
         if reply is None or fault:
             return Attempt(Refused(fault, text), cost)
@@ -90,16 +78,16 @@ class Written(ModelSource):
     def _request(self, way: Way, parents: list[Problem], rng: Random) -> tuple[str, str | None] | None:
         """Return what is asked of the writer, and the answer that the problem must then have; None if it cannot be."""
         seed = parents[0]
-        task, expected = ASKED[way], seed.answer if way in KEEPS_ANSWER else None
+        task, expected = prompts.ASKED[way], seed.answer if way in prompts.KEEPS_ANSWER else None
         if way == "backward":
-            hidden = sorted(number for number, count in numbers_in(seed.question).items() if count == 1)
+            hidden = sorted(number for number, count in prompts.numbers_in(seed.question).items() if count == 1)
             if not hidden or seed.answer is None:
                 return None
             expected = rng.choice(hidden)
             task = task.format(answer=seed.answer, hidden=expected)
         task = task.replace("{persona}", rng.choice(self.personas)).replace("{topic}", rng.choice(self.topics))
         shown = "\n\n".join(f"The problem:\n{parent.question.strip()}" for parent in parents)
-        return TEMPLATE.replace("{task}", task).replace("{seeds}", shown), expected
+        return prompts.TEMPLATE.replace("{task}", task).replace("{seeds}", shown), expected
 
     async def _settled(
         self,
@@ -144,14 +132,14 @@ class Written(ModelSource):
 
 def _fault(way: Way, question: str, parents: list[Problem], expected: str | None) -> str:
     """Return what is wrong with a question at first sight; empty if nothing."""
-    numbers, before = numbers_in(question), numbers_in(parents[0].question)
-    if not asks(question):
+    numbers, before = prompts.numbers_in(question), prompts.numbers_in(parents[0].question)
+    if not prompts.asks(question):
         return "asks nothing"
     if way == "numbers" and numbers == before:
         return "keeps the numbers"
-    if any(copies(question, parent.question) for parent in parents):
+    if any(prompts.copies(question, parent.question) for parent in parents):
         return "copies its seed"
-    if way in KEEPS_ANSWER and numbers != before:
+    if way in prompts.KEEPS_ANSWER and numbers != before:
         return "does not keep the numbers"
     return "states the number that it asks for" if way == "backward" and expected in numbers else ""
 

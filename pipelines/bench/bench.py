@@ -64,7 +64,7 @@ class Bench:
     def run(self) -> dict[str, Any]:
         self._replay_all()
         totals = {key: sums(by_seed, self.problems) for key, by_seed in self.outcomes.items()}
-        wording = next(w for w in ("free", "plain", PROSE) if any(p.wording == w for p in self.problems))
+        wording = next(w for w in ("free", "long", "plain", PROSE) if any(p.wording == w for p in self.problems))
         weights = self._weights(wording=wording)
         primary = primary_comparison(totals, weights, self.settings.primary)
         rival = (primary["rival"], primary["rival_setting"])

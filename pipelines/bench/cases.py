@@ -22,8 +22,8 @@ from stepforge.schemas.seeds import rng_of
 
 ABLE = "base rate at least 0.4"
 WEAK = "base rate below 0.4"
-FREE = "_free"
-"""Ends the source of a problem in free wording."""
+FREE, LONG = "_free", "_long"
+"""End the source of a problem in free and in long wording."""
 PROSE = "prose"
 """The wording of everything that no family of the laboratory wrote."""
 
@@ -56,6 +56,10 @@ class RecordedPolicy:
         self._given[text] = first + n
         self.reused += max(0, first + n - max(first, len(recorded)))
         return [_nth(recorded, i) for i in range(first, first + n)]
+
+    async def likelihood(self, problem: Problem, prefix: Sequence[Step], lead: str, text: str) -> Completion:
+        """Nothing but completions is recorded. Raises NotRecorded: always."""
+        raise NotRecorded("likelihoods of answers are not recorded")
 
     async def ask(self, text: str, *, n: int, seed: int, sampling: Sampling, chat: bool = False) -> list[Completion]:
         """Nothing but completions is recorded. Raises NotRecorded: always."""
@@ -112,10 +116,11 @@ def bench_problem(row: LabeledProblem) -> BenchProblem | None:
         return None
     source = row.problem.source
     reading = None if row.problem.truth is None else row.problem.truth.reading
-    wording = {"lines": "plain", "sentences": "free"}.get(reading or "", PROSE)
+    sentences = "long" if source.endswith(LONG) else "free"
+    wording = {"lines": "plain", "sentences": sentences}.get(reading or "", PROSE)
     base = base_rate(row)
     strata = ("all", *(() if base is None else (ABLE if base >= 0.4 else WEAK,)))
-    return BenchProblem(row, truths, source.removesuffix(FREE), wording, strata)
+    return BenchProblem(row, truths, source.removesuffix(FREE).removesuffix(LONG), wording, strata)
 
 
 def two_parts(problems: Sequence[BenchProblem]) -> list[BenchProblem]:

@@ -8,8 +8,15 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from stepforge.pipelines.command_line.options import AsJson, Folder, Limit, Overrides, RunFilePath, show_report
-from stepforge.pipelines.commands.exit_codes import one_line_errors
+from stepforge.pipelines.command_line.options import (
+    AsJson,
+    Folder,
+    Limit,
+    Overrides,
+    RunFilePath,
+    one_line_errors,
+    show_report,
+)
 from stepforge.pipelines.storage.store import AnyPath, place_of
 from stepforge.pipelines.terminal.output import say
 

@@ -23,8 +23,6 @@ MOST = 2
 
 
 class CrossRoundPair(PairRow):
-    """A preference pair of two policies."""
-
     chosen_round: int
     rejected_round: int
 

@@ -45,8 +45,6 @@ class Difference(Record):
 
 
 class Comparison(Record):
-    """Two runs, the first and the second."""
-
     runs: tuple[str, str]
     problems_in_both: int
     problems_only_in: tuple[int, int]
@@ -58,8 +56,6 @@ class Comparison(Record):
 
 
 class _Problem(NamedTuple):
-    """One problem of one run."""
-
     sums: tuple[float, ...]
     """Hits and counts of each figure, alternating."""
     labels: dict[int, int]

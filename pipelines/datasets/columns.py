@@ -46,10 +46,10 @@ class About(NamedTuple):
     @classmethod
     def of(cls, run: RunFile) -> "About":
         found = [source_of(part) for part in run.generate]
-        free = {f"{source.name}_free": source.license for source in found}
+        worded = {f"{source.name}_{wording}": source.license for source in found for wording in ("free", "long")}
         added = any(isinstance(part, WrongReference) and part.then != "drop" for part in run.vet)
         carries = added or any(part.keep or part.row_license for part in problem_sets(run))
-        return cls(free | {source.name: source.license for source in found}, carries)
+        return cls(worded | {source.name: source.license for source in found}, carries)
 
     def columns(self, problem: LabeledProblem) -> dict[str, object]:
         own = next((column.value for column in problem.problem.kept if column.name == LICENSE), None)
@@ -68,7 +68,7 @@ class About(NamedTuple):
 
 class Source(NamedTuple):
     name: str
-    """Of the family or the problem set; families with free wording add ``_free``."""
+    """Of the family or the problem set; free and long wording add ``_free`` and ``_long``."""
     where: str
     license: str
     """``unknown`` if a problem set tells none, or for a part of the user's own."""

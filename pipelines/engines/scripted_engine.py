@@ -148,6 +148,8 @@ class ScriptedEngine(TextEngine):
             return Completion.failed("the prompt has tokens that are not characters")
         if not 0 < len(text) < self._settings.max_model_len:
             return Completion.failed(f"a prompt of {len(text)} tokens; 1 to {self._settings.max_model_len - 1} fit")
+        if sampling.scored:
+            return Completion.failed("no model: it cannot tell how likely a given text is")
         position = read_position(text)
         salt = crc32(text.encode("utf-8", "surrogatepass"))
         return self._write(position, len(text), seed ^ salt, sampling)

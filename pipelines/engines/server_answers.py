@@ -52,6 +52,15 @@ def read_completion(
     return completion
 
 
+def prompt_logprobs(body: bytes, token_ids: Sequence[int]) -> list[float]:
+    """Return the log-probability of each token of a prompt but the first, from a vLLM server; nothing from another."""
+    try:
+        told = parsed(body)["choices"][0]["prompt_logprobs"]
+        return [float(of[str(token)]["logprob"]) for token, of in zip(token_ids[1:], told[1:], strict=True)]
+    except (ValueError, LookupError, TypeError):
+        return []
+
+
 def answering_model(body: bytes) -> str | None:
     named = _MODEL.search(body)
     return named[1].decode("utf-8", "replace") if named else None

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 import httpx
 
 from stepforge.pipelines.engines.model_files import locate
-from stepforge.pipelines.engines.server_answers import answering_model, read_completion
+from stepforge.pipelines.engines.server_answers import answering_model, prompt_logprobs, read_completion
 from stepforge.pipelines.engines.server_connection import (
     CONNECT_SECONDS,
     NotAnswered,
@@ -37,6 +37,10 @@ from stepforge.schemas.protocols import Completion, EngineIdentity, Message, Pro
 LONGEST_BACKOFF = 30.0
 LLAMACPP = "llamacpp"
 """The owner name of llama.cpp's server. It treats 0 log-probabilities as none, and returns token ids only with them."""
+NO_PROMPT_LOGPROBS = (
+    "this server does not say how likely a given text is; vLLM's does, "
+    "with api = 'completions' and engine.tokenizer set"
+)
 GONE = frozenset({429, 502, 503, 504})
 """Statuses about the server, not the request."""
 
@@ -216,6 +220,10 @@ class ServerEngine(TextEngine):
             return Completion.failed(f"the server read {read} of the prompt's {len(sent)} tokens: its context is short")
         if self._connection.holds_key(completion.text):
             return Completion.failed("the server sent the API key back in place of an answer", "server")
+        if sampling.scored:
+            ids = list(map(int, sent)) if isinstance(sent, list) else []
+            chances = prompt_logprobs(reply.body, ids)[-sampling.scored :]
+            return self.scored(ids, chances) if chances else Completion.failed(NO_PROMPT_LOGPROBS)
         return completion
 
 

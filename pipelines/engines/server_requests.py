@@ -91,6 +91,8 @@ def completion_request(
         request |= {"prompt": ids, "return_token_ids": True}
         if longest is not None and len(ids) < longest:
             request["max_tokens"] = min(sampling.max_tokens, longest - len(ids))
+        if sampling.scored:
+            request |= {"prompt_logprobs": 0, "max_tokens": 1}
     if not request["prompt"]:
         raise ValueError("the prompt is empty")
     return request

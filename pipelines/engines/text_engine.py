@@ -1,9 +1,10 @@
 """Engines without `complete`: one that tokenizes with its model's tokenizer, and one that wraps another engine."""
 
+import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from stepforge.schemas.protocols import Engine, EngineDead, EngineIdentity, Message
+from stepforge.schemas.protocols import Completion, Engine, EngineDead, EngineIdentity, Message
 from stepforge.schemas.rollout import Finish
 
 if TYPE_CHECKING:
@@ -35,6 +36,24 @@ class TextEngine:
         if self.tokenizer is None:
             raise ValueError(f"the {self.identity.engine} engine has no chat template; set chat = false under [policy]")
         return self.tokenizer.chat(messages)
+
+    def scored(self, token_ids: Sequence[int], logprobs: Sequence[float]) -> Completion:
+        """Return the prompt's last tokens as an answer: as many as there are log-probabilities.
+
+        It counts as one token, which vLLM cannot but generate.
+        """
+        if self.tokenizer is None or not all(map(math.isfinite, logprobs)):
+            return Completion.failed("the engine does not say how likely each token is")
+        read = self.tokenizer.read(token_ids[-len(logprobs) :])
+        return Completion(
+            text=read.text,
+            token_ids=read.token_ids,
+            token_ends=read.token_ends,
+            finish="stop",
+            tokens=1,
+            prompt_tokens=len(token_ids),
+            logprobs=tuple(logprobs),
+        )
 
     def check_open(self) -> None:
         if self.closed:

@@ -17,7 +17,7 @@ import torch
 import transformers
 
 from stepforge.pipelines.engines.model_files import identity_of, locate
-from stepforge.pipelines.engines.sampling_loop import Row, write
+from stepforge.pipelines.engines.sampling_loop import Row, score, write
 from stepforge.pipelines.engines.settings import TransformersEngineSettings
 from stepforge.pipelines.engines.text_engine import TextEngine
 from stepforge.pipelines.engines.tokenization import ModelTokenizer, first_stop, load_tokenizer
@@ -122,13 +122,17 @@ class TransformersEngine(TextEngine):
     def _compute(self, rows: Sequence[Row]) -> None:
         model = self._model
         try:
-            write(model.network, rows, model.end_tokens, model.longest, logprobs=self._settings.logprobs)
+            score(model.network, [row for row in rows if row.sampling.scored])
+            written = [row for row in rows if not row.sampling.scored]
+            write(model.network, written, model.end_tokens, model.longest, logprobs=self._settings.logprobs)
         except Exception as error:
             for row in rows:
                 if row.finish is None:
                     row.finish, row.error = "error", f"{type(error).__name__}: {first_line(error)}"
 
     def _completion(self, row: Row) -> Completion:
+        if row.sampling.scored and row.finish == "stop":
+            return self.scored(row.prompt, row.logprobs)
         ids = row.written[:-1] if row.finish == "stop" and not row.by_text else row.written
         written = self._model.tokenizer.read(ids, row.sampling.stop if row.by_text else ())
         told = self._settings.logprobs and tuple(row.written[: len(written.token_ids)]) == written.token_ids

@@ -75,6 +75,9 @@ class VllmEngine(TextEngine):
         except Exception as error:  # vLLM's own errors about prompts and parameters are not ValueErrors
             return Completion.failed(first_line(error.__cause__ or error))
         self.check_open()
+        if sampling.scored:
+            told = list(zip(token_ids, answer.prompt_logprobs or [], strict=False))[-sampling.scored :]
+            return self.scored(token_ids, [float(of[token].logprob) for token, of in told])
         return self._completion(answer, len(token_ids), sampling)
 
     async def close(self) -> None:
@@ -116,6 +119,7 @@ class VllmEngine(TextEngine):
             max_tokens=sampling.max_tokens,
             stop=list(sampling.stop) or None,
             logprobs=0 if self._settings.logprobs else None,
+            prompt_logprobs=0 if sampling.scored else None,
             detokenize=bool(sampling.stop),
             output_kind=RequestOutputKind.FINAL_ONLY,
             skip_clone=True,  # else vLLM deep-copies all of it for each request

@@ -7,12 +7,12 @@ Every comparison is answered exactly once; it fails only if no process starts at
 
 import threading
 import time
-from collections import defaultdict
+from collections import OrderedDict, defaultdict, deque
 from concurrent.futures import Future
+from dataclasses import dataclass
 
 from stepforge.grading.gates import MAX_LENGTH
 from stepforge.pipelines.grading.process import GradingProcess, NotStarted
-from stepforge.pipelines.grading.queue import Comparison, FairQueue
 from stepforge.schemas.errors import RunFailed
 from stepforge.schemas.rollout import Outcome
 
@@ -20,6 +20,60 @@ QUICK_SECONDS = 0.5
 """CPU time a comparison may take before it yields to others."""
 BUDGET = 3.0
 """Total budget for one problem's slow comparisons, in multiples of the limit."""
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    problem: str
+    reference: str
+    answer: str
+    outcome: "Future[Outcome]"
+
+    def settle(self, outcome: Outcome | Exception) -> None:
+        if self.outcome.done():
+            return
+        if isinstance(outcome, Exception):
+            self.outcome.set_exception(outcome)
+        else:
+            self.outcome.set_result(outcome)
+
+
+class FairQueue:
+    """Comparisons served round robin by problem: many of one problem never delay the first of another."""
+
+    def __init__(self) -> None:
+        self._waiting: OrderedDict[str, deque[Comparison]] = OrderedDict()
+        self._changed = threading.Condition()
+        self._closed = False
+
+    def put(self, comparison: Comparison) -> bool:
+        """Add a comparison; False where the queue is closed."""
+        with self._changed:
+            if not self._closed:
+                self._waiting.setdefault(comparison.problem, deque()).append(comparison)
+                self._changed.notify()
+            return not self._closed
+
+    def take(self) -> Comparison | None:
+        """Wait for a comparison and return it; None once the queue is closed."""
+        with self._changed:
+            self._changed.wait_for(lambda: self._waiting or self._closed)
+            if self._closed:
+                return None
+            problem, comparisons = self._waiting.popitem(last=False)
+            comparison = comparisons.popleft()
+            if comparisons:
+                self._waiting[problem] = comparisons  # after all others
+            return comparison
+
+    def close(self) -> list[Comparison]:
+        """End all waiting, and return what was not taken."""
+        with self._changed:
+            self._closed = True
+            left = [comparison for problem in self._waiting.values() for comparison in problem]
+            self._waiting.clear()
+            self._changed.notify_all()
+            return left
 
 
 class GradingPool:
@@ -66,7 +120,6 @@ class GradingPool:
             comparison.settle("undetermined")
 
     def _serve(self, queue: FairQueue, process: GradingProcess) -> None:
-        """Feed a process from a queue until it closes."""
         try:
             while (comparison := queue.take()) is not None:
                 self._compare(comparison, process, slow=queue is self._slow)

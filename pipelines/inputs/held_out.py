@@ -14,7 +14,6 @@ from stepforge.schemas.problem import Problem
 
 @lru_cache(maxsize=4)  # a worker vets many shards
 def held_out_index(part: Contamination) -> HeldOutIndex:
-    """Read every held-out set of a filter, and index it."""
     return HeldOutIndex([_questions(held_out) for held_out in part.against], part.ways, part.alike)
 
 

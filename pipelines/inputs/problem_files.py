@@ -141,27 +141,22 @@ class ProblemSource:
     def _surveyed(self) -> Survey:
         if self._survey is None:
             present: dict[str, None] = {}
-            last: list[BadInput] = []
             end = self._row_count
             if self.part.limit is not None and not self.part.supplies:
                 end = min(end, self.part.limit)
-            found = survey(self.part, self._outcomes(end, present, last))
             source = self.part.path or f"hub dataset {self.part.hub}"
-            if not found.counted.problems:
-                raise BadInput(f"{source}: no usable row among {end}{f'; the last: {last[-1]}' if last else ''}")
+            found = survey(self.part, self._outcomes(end, present), source)
             check_columns(self.wanted, present, source)
             self._survey = found
         return self._survey
 
-    def _outcomes(self, end: int, present: dict[str, None], last: list[BadInput]) -> Iterator[Outcome]:
+    def _outcomes(self, end: int, present: dict[str, None]) -> Iterator[Outcome]:
         for name, raw in self._raw(0, end):
             present.update(dict.fromkeys(raw.row))
             try:
-                outcome: SourceItem | BadInput = self._item(name, raw)
+                yield name, raw.number, self._item(name, raw)
             except BadInput as error:
-                last[:] = [error]
-                outcome = error
-            yield name, raw.number, outcome
+                yield name, raw.number, error
 
 
 def open_problems(part: ProblemSet) -> ProblemSource:

@@ -2,14 +2,17 @@
 
 from array import array
 from bisect import bisect_right
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from hashlib import blake2b
+from itertools import pairwise
 from typing import NamedTuple
 
 from stepforge.generators.problem_sets import ProblemSet, SourceItem
 from stepforge.schemas.errors import BadInput
 from stepforge.schemas.record import Record
 
+GAP = 512
+"""Rows read for nothing rather than to begin anew."""
 Outcome = tuple[str, int, SourceItem | BadInput]
 """A row's file and its number there, and what it holds."""
 
@@ -60,13 +63,14 @@ class _Told:
         self.answers.append(_number(_key(f"={problem.answer}")) if problem and problem.answer is not None else 0)
 
     def place(self, position: int) -> str:
-        """Return where a row is, in words."""
         _, name = self._files[bisect_right(self._files, position, key=lambda file: file[0]) - 1]
         return f"{name}, row {self._numbers[position]}"
 
 
-def survey(part: ProblemSet, rows: Iterable[Outcome]) -> Survey:
+def survey(part: ProblemSet, rows: Iterable[Outcome], source: str) -> Survey:
+    """Find the problems of a set; ``source`` names it in the error where it has none."""
     repeats: dict[int, str] = {}
+    last: BadInput | None = None
     firsts, further = array("q"), dict[int, list[int]]()
     told, known = _Told(), dict[bytes, int]()
     counts = dict.fromkeys(("rows", "problems", "merged", "rejected", "solutions", "without_answer"), 0)
@@ -74,6 +78,7 @@ def survey(part: ProblemSet, rows: Iterable[Outcome]) -> Survey:
         counts["rows"] += 1
         told.add(name, number, item)
         fault = item if isinstance(item, BadInput) else None
+        last = fault or last
         if isinstance(item, SourceItem):
             problem = item.problem
             first = known.setdefault(_key(problem.id) if part.id else _asked(problem.question), position)
@@ -93,6 +98,8 @@ def survey(part: ProblemSet, rows: Iterable[Outcome]) -> Survey:
                 raise fault
             counts["rejected"] += 1
         firsts.append(position)
+    if not counts["problems"]:
+        raise BadInput(f"{source}: no usable row among {counts['rows']}{f'; the last: {last}' if last else ''}")
     return Survey(ProblemCount(**counts), repeats, firsts, further)
 
 
@@ -129,13 +136,7 @@ def _number(key: bytes) -> int:
     return int.from_bytes(key[:8], "little")
 
 
-def runs(positions: Iterable[int], gap: int = 512) -> Iterator[list[int]]:
+def runs(positions: Sequence[int]) -> Iterator[Sequence[int]]:
     """Yield ordered positions in runs read in one go: each is close to the next."""
-    run: list[int] = []
-    for position in positions:
-        if run and position - run[-1] > gap:
-            yield run
-            run = []
-        run.append(position)
-    if run:
-        yield run
+    starts = [i for i, (one, after) in enumerate(pairwise(positions), start=1) if after - one > GAP]
+    return (positions[a:b] for a, b in pairwise([0, *starts, len(positions)]) if a < b)

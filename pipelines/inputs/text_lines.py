@@ -20,8 +20,6 @@ MIN_UNPACKED = 64 * 2**20
 
 
 class Mark(NamedTuple):
-    """Where a line begins, and its number."""
-
     offset: int
     number: int
 

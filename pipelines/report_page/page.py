@@ -41,8 +41,6 @@ FONTS = ("Main-Regular", "Main-Bold", "Main-Italic", "Math-Italic", "AMS-Regular
 
 
 class Shown(NamedTuple):
-    """A chosen solution as it is shown."""
-
     why: str
     problem: Problem
     solution: SolutionView

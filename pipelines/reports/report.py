@@ -4,7 +4,7 @@ import json
 from collections import Counter, defaultdict
 from typing import NamedTuple
 
-from stepforge.generators.uncut import uncut
+from stepforge.generators.segmenters import uncut
 from stepforge.labelers import speaking
 from stepforge.labelers.consensus import DISAGREE
 from stepforge.pipelines.datasets.writer import rows_by_split

@@ -3,7 +3,7 @@
 import shlex
 from collections.abc import Mapping, Sequence
 
-from stepforge.generators.uncut import uncut_warning
+from stepforge.generators.segmenters import uncut_warning
 from stepforge.pipelines.reports.records import AgainstFigures, AuditFigures, ErrorSetFigures, LabelFigures, Report
 from stepforge.pipelines.run_folder.ledger import Price
 from stepforge.pipelines.storage.store import AnyPath

@@ -9,8 +9,8 @@ from stepforge.generators.policies import Policies
 from stepforge.generators.policy import NotSampled, PromptedPolicy
 from stepforge.generators.problem_sets import SourceItem
 from stepforge.generators.search import Asked, Found
+from stepforge.generators.segmenters import uncut, uncut_warning
 from stepforge.generators.supplied import on_steps
-from stepforge.generators.uncut import uncut, uncut_warning
 from stepforge.grading.outcomes import graded
 from stepforge.labelers import AnyPart, label_with_all
 from stepforge.pipelines.grading.grader import PooledGrader

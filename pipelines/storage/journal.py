@@ -149,6 +149,8 @@ def request_key(identity: bytes, prompt: Prompt, seed: int, sampling: Sampling) 
         for turn in prompt.turns:
             digest.update(f"\0{turn.role}\0{len(turn.content)}".encode("utf-8", "surrogatepass"))
     settings = (seed, sampling.temperature, sampling.top_p, sampling.max_tokens, *sampling.stop)
+    if sampling.scored:
+        digest.update(f"\0scored\0{sampling.scored}".encode())
     digest.update("".join(f"\0{setting}" for setting in settings).encode("utf-8", "surrogatepass"))
     return digest.digest()
 

@@ -5,7 +5,8 @@ import asyncio
 import pytest
 from fakes import EqualGrader, a_problem, a_solution
 
-from stepforge.grading.final_answer import MAX_ANSWER, extract_answer, stated_answer
+from stepforge.grading.final_answer import extract_answer, stated_answer
+from stepforge.grading.frames import MAX_ANSWER
 from stepforge.grading.outcomes import graded
 from stepforge.schemas.rollout import Step
 

@@ -7,9 +7,8 @@ from hypothesis import strategies as st
 from stepforge.grading.final_answer import extract_answer, reference_answer, stated_answer
 from stepforge.grading.gates import refusal
 from stepforge.grading.spelling import cleaned
-from stepforge.grading.subject import subject
 from stepforge.grading.symbolic import symbolic_outcome
-from stepforge.grading.verdict import decide
+from stepforge.grading.verdict import decide, subject
 from stepforge.schemas.problem import AnswerKind
 
 PIECES = [

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from stepforge.labelers import MathShepherd, OmegaPRM
 from stepforge.labelers.evidence.store import Evidence, Trajectory, solution_trajectory
-from stepforge.labelers.search_tree import Exploration, Tree, rollout_quality, state_bonus
+from stepforge.labelers.omega_prm import Exploration, Tree, rollout_quality, state_bonus
 from stepforge.schemas.interval import wilson
 from stepforge.schemas.labeled import LabeledProblem, StepLabel
 from stepforge.schemas.rollout import SUPPLIED, SolvedProblem

@@ -10,8 +10,7 @@ from pathlib import Path
 import pytest
 
 from stepforge.pipelines.grading.grader import PooledGrader
-from stepforge.pipelines.grading.pool import GradingPool
-from stepforge.pipelines.grading.queue import Comparison, FairQueue
+from stepforge.pipelines.grading.pool import Comparison, FairQueue, GradingPool
 from stepforge.schemas.errors import RunFailed
 from stepforge.schemas.problem import AnswerKind, Problem
 from stepforge.schemas.protocols import Grader
