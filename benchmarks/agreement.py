@@ -9,12 +9,13 @@ itself with a digit changed (`digit`) or by the answer of a wrong solution of th
 votes for); each problem is replaced once in twenty turns. Intervals: 95 %, by drawing problems anew.
 """
 
-import argparse
 import re
 from collections.abc import Sequence
 from pathlib import Path
 from random import Random
 from typing import NamedTuple
+
+import typer
 
 from stepforge.filters import WrongReference
 from stepforge.filters.self_consistency import with_reference
@@ -55,10 +56,8 @@ def votes(rows: Sequence[SolvedProblem], count: int, sharpness: float) -> list[t
 
 def show_votes(rows: Sequence[SolvedProblem]) -> None:
     """Print accuracy, and the share of right majorities from each agreement on."""
-    print(
-        "solutions sharpness  right majority          right, and kept, from agreement "
-        + " ".join(f"{e:>11}" for e in EDGES[2:])
-    )
+    edges = " ".join(f"{edge:>11}" for edge in EDGES[2:])
+    print(f"solutions sharpness  right majority          right, and kept, from agreement {edges}")
     for count in (4, 8, 16):
         for sharpness in (0.0, 8.0, 32.0):
             found = votes(rows, count, sharpness)
@@ -68,10 +67,8 @@ def show_votes(rows: Sequence[SolvedProblem]) -> None:
             for edge in EDGES[2:]:
                 kept = [ok for share, ok in found if share >= edge - 1e-9]
                 cells.append(f"{sum(kept) / max(1, len(kept)):.3f} {len(kept) / len(found):.2f}")
-            print(
-                f"{count:9} {sharpness:9} {right / len(found):6.3f} ({low:.3f} to {high:.3f}) {'':33}"
-                + "  ".join(cells)
-            )
+            start = f"{count:9} {sharpness:9} {right / len(found):6.3f} ({low:.3f} to {high:.3f})"
+            print(f"{start} {'':33}{'  '.join(cells)}")
     print(f"calibration = {calibration(votes(rows, 8, 0.0))}")
 
 
@@ -129,10 +126,8 @@ def _ends(values: list[float]) -> tuple[float, float]:
     return ordered[len(ordered) // 40], ordered[-len(ordered) // 40]
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("run", type=Path)
-    rows = read(parser.parse_args().run)
+def main(run: Path) -> None:
+    rows = read(run)
     rates = [row.pass_rate or 0.0 for row in rows]
     print(f"{len(rows)} problems, pass rate {sum(rates) / len(rates):.3f}")
     for outcome in ("correct", "wrong"):
@@ -147,4 +142,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    typer.run(main)

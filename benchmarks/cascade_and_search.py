@@ -28,8 +28,7 @@ from stepforge.pipelines.engines import TransformersEngineSettings, open_engine
 from stepforge.pipelines.grading.grader import PooledGrader
 from stepforge.pipelines.reports.label_accuracy import counted, judge_problem, label_figures
 from stepforge.pipelines.run.stages import label, solve, with_scores
-from stepforge.pipelines.scorers import open_scorer
-from stepforge.pipelines.scorers.named import named_scorer
+from stepforge.pipelines.scorers import named_scorer, open_scorer
 from stepforge.schemas.problem import Problem
 from stepforge.schemas.protocols import Scorer
 from stepforge.schemas.rollout import Rollout, SolvedProblem
@@ -92,9 +91,8 @@ async def compare_labelers(
     drawn = rng.integers(0, len(rows), (RESAMPLES, len(rows)))
     whole = {name: _f1(found) for name, found in marks.items()}
     samples = {name: np.array([_f1([found[i] for i in pick]) for pick in drawn]) for name, found in marks.items()}
-    best = max(
-        (name for name in parts if not name.startswith("cascade") and "scores" not in name), key=whole.__getitem__
-    )
+    singles = (name for name in parts if not name.startswith("cascade") and "scores" not in name)
+    best = max(singles, key=whole.__getitem__)
     rows_out = []
     for name in parts:
         share = tokens[name][drawn].sum(1) / np.maximum(tokens[best][drawn].sum(1), 1)

@@ -8,7 +8,6 @@ does each phase in a process of its own, on one core and without Ray: `solve` by
 what it had before it began.
 """
 
-import argparse
 import asyncio
 import json
 import resource
@@ -18,6 +17,9 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 from random import Random
+from typing import Annotated
+
+import typer
 
 from stepforge.filters import Corpus, NearDuplicates
 from stepforge.pipelines.engines.gate import UNBOUNDED, EngineGate
@@ -41,7 +43,6 @@ TESTS = 1_000
 
 
 def write_corpus(path: Path, rows: int) -> None:
-    """Write the file."""
     rng, kept = Random(1), ["x"]
     with path.open("w", encoding="utf-8") as file, (path.parent / TEST_SET).open("w", encoding="utf-8") as tests:
         for number in range(rows):
@@ -92,12 +93,10 @@ def check(folder: Path) -> int:
 
 
 def generate(folder: Path) -> int:
-    """Make the shards."""
     return _every_shard(folder, "generate", {}, {})
 
 
 def solve(folder: Path) -> int:
-    """Write a solution of every problem, and grade it."""
     return _every_shard(folder, "solve", {}, {})
 
 
@@ -126,12 +125,10 @@ def _every_shard(folder: Path, stage: ShardStage, copies: dict[str, str], near: 
 
 
 def duplicates(folder: Path) -> int:
-    """Find exact copies over all shards."""
     return len(duplicate_questions(Layout(folder).shards("generate")))
 
 
 def near(folder: Path) -> int:
-    """Find near-copies over all shards."""
     return len(near_duplicates(Layout(folder).shards("generate"), NearDuplicates()))
 
 
@@ -143,26 +140,21 @@ def resident() -> int:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
 
 
-def main() -> None:
-    """Write the corpus and do every phase, or one of them."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--rows", type=int, default=1_000_000)
-    parser.add_argument("--out", type=Path, required=True)
-    parser.add_argument("--phase", choices=sorted(PHASES))
-    chosen = parser.parse_args()
-    if chosen.phase is not None:
+def main(out: Annotated[Path, typer.Option()], rows: int = 1_000_000, phase: str | None = None) -> None:
+    """Write the corpus and do every phase, each in a process of its own; or only ``phase``, in this one."""
+    if phase is not None:
         before, began = resident(), time.process_time()
-        found = PHASES[chosen.phase](chosen.out)
+        found = PHASES[phase](out)
         seconds = time.process_time() - began
-        print(json.dumps({"phase": chosen.phase, "found": found, "seconds": seconds, "mib": resident() - before}))
+        print(json.dumps({"phase": phase, "found": found, "seconds": seconds, "mib": resident() - before}))
         return
-    chosen.out.mkdir(parents=True, exist_ok=True)
-    write_corpus(chosen.out / "corpus.jsonl", chosen.rows)
+    out.mkdir(parents=True, exist_ok=True)
+    write_corpus(out / "corpus.jsonl", rows)
     for phase in PHASES:
-        command = [sys.executable, "-m", "benchmarks.corpus", "--out", str(chosen.out), "--phase", phase]
+        command = [sys.executable, "-m", "benchmarks.corpus", "--out", str(out), "--phase", phase]
         done = json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
-        print(f"{phase}: {chosen.rows / done['seconds']:,.0f} rows/s of processor time, {done['mib']} MiB, {done}")
+        print(f"{phase}: {rows / done['seconds']:,.0f} rows/s of processor time, {done['mib']} MiB, {done}")
 
 
 if __name__ == "__main__":
-    main()
+    typer.run(main)

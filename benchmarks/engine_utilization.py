@@ -16,8 +16,6 @@ round by round, because machines are noisy; the median is what counts.
 
 import asyncio
 import json
-import os
-import platform
 import statistics
 import time
 from collections.abc import Iterator
@@ -28,15 +26,16 @@ from typing import NamedTuple
 import typer
 import uvloop
 
+from benchmarks.measured import machine
 from stepforge.generators.families import ALL_FAMILIES
 from stepforge.generators.policy import PolicySettings, PromptedPolicy
 from stepforge.labelers import OmegaPRM
 from stepforge.pipelines.engines.gate import EngineGate, capacity_of
 from stepforge.pipelines.engines.model_files import locate
 from stepforge.pipelines.engines.settings import EMBEDDED, VllmEngineSettings
+from stepforge.pipelines.engines.text_engine import WrappedEngine
 from stepforge.pipelines.engines.vllm_arguments import vllm_arguments
 from stepforge.pipelines.engines.vllm_engine import VllmEngine
-from stepforge.pipelines.engines.wrapped_engine import WrappedEngine
 from stepforge.pipelines.grading.grader import PooledGrader
 from stepforge.pipelines.run.garbage_collection import collect_seldom
 from stepforge.pipelines.run.journaled_engine import JournaledEngine
@@ -88,6 +87,7 @@ class Labeling(NamedTuple):
         """Return the speeds in tokens a second, and compared with the offline batch's."""
         flowing = sum(r.before(self.last_begun) for r in self.requests) / (self.last_begun - self.began)
         whole = sum(r.tokens for r in self.requests) / (self.ended - self.began)
+        running = statistics.median(r.running for r in self.requests if r.ended < self.last_begun)
         return {
             "requests": len(self.requests),
             "flowing_seconds": round(self.last_begun - self.began, 1),
@@ -95,9 +95,7 @@ class Labeling(NamedTuple):
             "flowing_tokens_per_second": round(flowing),
             "whole_tokens_per_second": round(whole),
             "offline_tokens_per_second": round(offline),
-            "fill": round(
-                statistics.median(r.running for r in self.requests if r.ended < self.last_begun) / self.most, 3
-            ),
+            "fill": round(running / self.most, 3),
             "flowing_ratio": round(flowing / offline, 3),
             "whole_ratio": round(whole / offline, 3),
         }
@@ -176,7 +174,6 @@ def offline(settings: VllmEngineSettings, requests: list[Request]) -> float:
 
 def main(model: str = EMBEDDED, problems: int = 2000, in_flight: int = 128, rounds: int = 3) -> None:
     settings = VllmEngineSettings(model=model, threads=1)
-    machine = f"{platform.processor() or platform.machine()}, {os.cpu_count()} CPUs, Python {platform.python_version()}"
     done: list[dict[str, float]] = []
     collect_seldom()  # as workers do
     for _ in range(rounds):
@@ -185,9 +182,9 @@ def main(model: str = EMBEDDED, problems: int = 2000, in_flight: int = 128, roun
         print(json.dumps(done[-1]), flush=True)
     medians = {name: statistics.median(one[name] for one in done) for name in ("flowing_ratio", "whole_ratio")}
     found = {"model": model, "problems": problems, "in_flight": in_flight, **medians, "rounds": done}
-    print(json.dumps({**medians, "machine": machine}))
+    print(json.dumps({**medians, "machine": machine()}))
     if model == EMBEDDED:
-        RESULTS.write_text(json.dumps({**found, "machine": machine}, indent=1) + "\n")
+        RESULTS.write_text(json.dumps({**found, "machine": machine()}, indent=1) + "\n")
 
 
 if __name__ == "__main__":

@@ -50,20 +50,15 @@ def compared(found: Estimate, ledger: dict[str, Any]) -> dict[str, Any]:
             held = figure.low <= value <= figure.high
             error = round(figure.estimate / value - 1, 4) if value else None
             rows[name] = {**figure.model_dump(), "actual": value, "error": error, "in_interval": held}
-    share = sum(row["in_interval"] for row in rows.values()) / len(rows)
-    return {
-        "pilot": found.pilot.model_dump(),
-        "problems": found.problems,
-        "in_interval": round(share, 3),
-        "figures": rows,
-    }
+    share = round(sum(row["in_interval"] for row in rows.values()) / len(rows), 3)
+    pilot = found.pilot.model_dump()
+    return {"pilot": pilot, "problems": found.problems, "in_interval": share, "figures": rows}
 
 
-def main(
-    run_file: Path,
-    overrides: Annotated[list[str] | None, typer.Option("--set")] = None,
-    problems_in_pilot: int = 36,
-) -> None:
+Overrides = Annotated[list[str] | None, typer.Option("--set")]
+
+
+def main(run_file: Path, overrides: Overrides = None, problems_in_pilot: int = 36) -> None:
     run = read_run_file(run_file, overrides or [])
     preflight(run)
     found = estimate(run, problems=problems_in_pilot)

@@ -203,9 +203,8 @@ def datatrove(python: str, rows: int, folder: Path) -> Mapping[str, float | str]
     for path in (folder / "out").rglob("*.gz"):
         with gzip.open(path, "rt", encoding="utf-8") as lines:
             names |= {json.loads(line)["id"] for line in lines}
-    return {"rows": rows, "seconds": seconds, "rate": rows / seconds, "MiB": most, "dropped": len(names)} | _told(
-        names, rows
-    )
+    figures = {"rows": rows, "seconds": seconds, "rate": rows / seconds, "MiB": most, "dropped": len(names)}
+    return {**figures, **_told(names, rows)}
 
 
 def main() -> None:
@@ -233,9 +232,8 @@ def main() -> None:
         done = subprocess.run(command, check=True, capture_output=True, text=True)
         f = json.loads(done.stdout.splitlines()[-1])
         rest = "  ".join(f"{key} {f[key]}" for key in ("planted found", "others") if key in f)
-        print(
-            f"{name:20} {f['rows']:9,} {f['seconds']:8.2f} {f['rate']:9,.0f} {f['MiB']:7.0f} {f['dropped']:8,}  {rest}"
-        )
+        cells = f"{f['rows']:9,} {f['seconds']:8.2f} {f['rate']:9,.0f} {f['MiB']:7.0f} {f['dropped']:8,}"
+        print(f"{name:20} {cells}  {rest}")
 
 
 if __name__ == "__main__":

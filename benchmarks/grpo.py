@@ -31,9 +31,8 @@ from stepforge.pipelines.engines.model_files import embedded_folder
 from stepforge.pipelines.grading.grader import PooledGrader
 from stepforge.pipelines.library.rewards import trl_reward
 from stepforge.pipelines.run.stages import solve
-from stepforge.pipelines.scorers import open_scorer
-from stepforge.pipelines.scorers.named import named_scorer
-from stepforge.pipelines.verification.credit import step_credit
+from stepforge.pipelines.scorers import named_scorer, open_scorer
+from stepforge.pipelines.verification.service import step_credit
 from stepforge.schemas.problem import Problem
 from stepforge.schemas.rollout import Step
 
@@ -70,7 +69,7 @@ def by_reward_model() -> Blame:
     scorer = asyncio.run(open_scorer(named_scorer("embedded")))
 
     async def blame(question: str, lines: list[str]) -> int:
-        (found,) = await step_credit(scorer, question, [lines])
+        found = await step_credit(scorer, question, lines)
         return min(range(len(lines)), key=found.steps.__getitem__) if found.steps else 0
 
     return blame

@@ -107,10 +107,8 @@ def scaling(problems: int, latency: float, requests: int, counts: list[int]) -> 
         of_ideal = rate / (workers * (rows[0]["rate"] if rows else rate))
         row = {"workers": workers, "rollouts": found.rollouts, "seconds": found.seconds}
         rows.append(row | {"rate": rate, "of_ideal": of_ideal, "busy": busy})
-        print(
-            f"{workers:>7} {found.rollouts:>9} {found.seconds:>8.1f} {rate:>11.0f} {of_ideal:>9.2f} {busy:>12.2f}",
-            flush=True,
-        )
+        cells = f"{found.rollouts:>9} {found.seconds:>8.1f} {rate:>11.0f} {of_ideal:>9.2f} {busy:>12.2f}"
+        print(f"{workers:>7} {cells}", flush=True)
     return rows
 
 

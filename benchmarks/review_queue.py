@@ -144,10 +144,8 @@ def main(run: Annotated[Path | None, typer.Argument()] = None) -> None:
         sys.exit("no wrong solution with a known truth in this run")
     strategies = {"queue": by_queue, "random solutions": random_solutions, "random steps": at_random}
     curves = {name: curve(cases, strategy) for name, strategy in strategies.items()}
-    steps = sum(len(case.classes) for case in cases)
-    print(
-        f"{len(cases)} solutions, {steps} steps, {sum(case.wrong for case in cases)} with a wrong answer and an error"
-    )
+    steps, wrong = sum(len(case.classes) for case in cases), sum(case.wrong for case in cases)
+    print(f"{len(cases)} solutions, {steps} steps, {wrong} with a wrong answer and an error")
     print(f"reviewer right {RIGHT:.0%} of the time; {REPEATS} reviewers; 95 % bootstrap intervals over problems\n")
     draws = np.random.default_rng(0).integers(0, cases[-1].problem + 1, (RESAMPLES, cases[-1].problem + 1))
     for title, (part, whole) in {"first-error accuracy": (0, 1), "labels right, all solutions": (2, 3)}.items():
@@ -155,9 +153,8 @@ def main(run: Annotated[Path | None, typer.Argument()] = None) -> None:
         resampled = {}
         for name, counts in curves.items():
             values = counts[:, :, part].sum(1) / counts[:, :, whole].sum(1)
-            spread = np.stack([c[draws].sum(1) for c in counts[:, :, part]]) / np.stack(
-                [c[draws].sum(1) for c in counts[:, :, whole]]
-            )
+            hits, of = (np.stack([c[draws].sum(1) for c in counts[:, :, place]]) for place in (part, whole))
+            spread = hits / of
             resampled[name] = spread
             low, high = np.quantile(spread, [0.025, 0.975], axis=1)
             cells = (f"{v:.3f} ({a:.3f} to {b:.3f})" for v, a, b in zip(values, low, high, strict=True))

@@ -30,7 +30,7 @@ from stepforge.labelers import ChangePoint, Labeler, MathShepherd, OmegaPRM
 from stepforge.pipelines.engines.gate import UNBOUNDED, EngineGate
 from stepforge.pipelines.engines.scripted_engine import ScriptedEngine
 from stepforge.pipelines.engines.settings import ScriptedEngineSettings
-from stepforge.pipelines.engines.wrapped_engine import WrappedEngine
+from stepforge.pipelines.engines.text_engine import WrappedEngine
 from stepforge.pipelines.grading.grader import PooledGrader
 from stepforge.pipelines.run.garbage_collection import collect_seldom
 from stepforge.pipelines.run.journaled_engine import JournaledEngine
@@ -101,10 +101,8 @@ class Bench:
 
     async def _stages(self, done: list[Done]) -> None:
         """Append what was done: ``asyncio.run`` writes the repr of what it returns into an error it then drops."""
-        gate, journals = (
-            EngineGate(self.engine, UNBOUNDED),
-            [Journal(self.folder / name) for name in ("solve", "label")],
-        )
+        gate = EngineGate(self.engine, UNBOUNDED)
+        journals = [Journal(self.folder / name) for name in ("solve", "label")]
         solver, labeler = (PromptedPolicy(JournaledEngine(gate, j), PolicySettings(answer="stated")) for j in journals)
         grader = PooledGrader()
 

@@ -50,9 +50,8 @@ async def going_on(tried: Tried, whole: Completion) -> None:
     if tried.engine.cannot is not None:
         say("continues from the beginning of a solution", f"no: {tried.engine.cannot}")
         return
-    cuts = [at + 1 for at, letter in enumerate(whole.text[:-1]) if letter == "\n" != whole.text[at + 1]] or [
-        len(whole.text) // 2
-    ]
+    cuts = [at + 1 for at, letter in enumerate(whole.text[:-1]) if letter == "\n" != whole.text[at + 1]]
+    cuts = cuts or [len(whole.text) // 2]
     same = 0
     for cut in cuts[:3]:
         ids = tuple(t for t, end in zip(whole.token_ids, whole.token_ends, strict=True) if end <= cut)
@@ -71,10 +70,8 @@ async def try_all(address: str, options: Mapping[str, object]) -> None:
         say("model", engine.identity.model)
         whole = await tried.ask()
         say("likeliest solution", repr(whole.text[:70]) if whole.error is None else whole.error)
-        say(
-            "finish, tokens, prompt tokens, cached",
-            (whole.finish, whole.tokens, whole.prompt_tokens, whole.cached_tokens),
-        )
+        counts = (whole.tokens, whole.prompt_tokens, whole.cached_tokens)
+        say("finish, tokens, prompt tokens, cached", (whole.finish, *counts))
         say("exact tokens come back", len(whole.token_ids))
         say("log-probabilities come back", whole.mean_logprob)
         texts = [(await tried.ask(seed=seed, temperature=1.0)).text for seed in range(4)]
@@ -87,9 +84,8 @@ async def try_all(address: str, options: Mapping[str, object]) -> None:
         short = await tried.ask(max_tokens=3)
         say("a limit of 3 tokens", (short.finish, short.tokens))
         long = await tried.ask(begun="x " * 20_000) if engine.cannot is None else await tried.ask(max_tokens=10**7)
-        say(
-            "what is too long", long.error or f"{long.finish}, {long.tokens} tokens, {long.prompt_tokens} of the prompt"
-        )
+        tokens = f"{long.tokens} tokens, {long.prompt_tokens} of the prompt"
+        say("what is too long", long.error or f"{long.finish}, {tokens}")
     finally:
         await engine.close()
     say("seconds", round(time.monotonic() - began, 1))

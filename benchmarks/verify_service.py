@@ -124,7 +124,6 @@ async def under_attack(client: httpx.AsyncClient, seconds: float, share: float) 
 
 
 async def measure(address: str, token: str, seconds: float, process: psutil.Process) -> None:
-    """Print the figures."""
     limits = httpx.Limits(max_connections=CLIENTS + 8)
     headers = {"Authorization": f"Bearer {token}"}
     async with httpx.AsyncClient(base_url=address, headers=headers, timeout=120, limits=limits) as client:

@@ -8,12 +8,13 @@ the run, by the solutions that it wrote there. `Written` then does what it does 
 agreement alone, so this is the hardest of its ways: a rephrased or backward problem also has an expected answer.
 """
 
-import argparse
 import asyncio
 from collections import Counter, defaultdict
 from collections.abc import Sequence
 from pathlib import Path
 from random import Random
+
+import typer
 
 from benchmarks.agreement import read
 from stepforge.generators.policy import PolicySettings, PromptedPolicy
@@ -73,10 +74,8 @@ async def settle(rows: Sequence[SolvedProblem], threshold: float) -> tuple[int, 
     return settled, wrong, refused
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("run", type=Path)
-    rows = read(parser.parse_args().run)
+def main(run: Path) -> None:
+    rows = read(run)
     for threshold in THRESHOLDS:
         settled, wrong, refused = asyncio.run(settle(rows, threshold))
         tried = settled + refused["its solutions do not agree"]
@@ -88,4 +87,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    typer.run(main)

@@ -7,11 +7,15 @@ from typing import ClassVar, Literal, NamedTuple
 
 from pydantic import Field, field_validator
 
-from stepforge.generators.draft import Draft, Free, Transcript
+from stepforge.generators.draft import Draft, Free, Sentence, Transcript
 from stepforge.generators.wording.grammar import free_grammar
 from stepforge.schemas.problem import AnswerKind, Problem, Quantity, Reading, Truth
 from stepforge.schemas.record import Record
 from stepforge.schemas.seeds import rng_of
+
+Wording = Literal["plain", "free", "long"]
+LONG_STEPS = {7: 12, 8: 20, 9: 30, 10: 40}
+"""Steps of a solution at the levels that only some families have."""
 
 
 class ProblemFamily(Record, ABC):
@@ -49,8 +53,9 @@ class ProblemFamily(Record, ABC):
 class Family(ProblemFamily):
     """A family whose solutions state a quantity a line: it writes a draft, and the truth follows from its work."""
 
-    wording: Literal["plain", "free"] = "plain"
-    """``free`` draws every sentence from a grammar of many forms; the problems of a seed stay the same."""
+    wording: Wording = "plain"
+    """``free`` draws every sentence from a grammar of many forms, ``long`` asks for a paragraph a step besides; the
+    problems of a seed stay the same."""
 
     @property
     def reading(self) -> Reading:
@@ -69,9 +74,10 @@ class Family(ProblemFamily):
         transcript = Transcript()
         answer = draft.work(transcript)
         source, question = self.kind, draft.question
-        if self.wording == "free":
-            source = f"{self.kind}_free"
-            question = free_question(draft.free, rng_of(seed, "wording", self.kind, index)) if draft.free else question
+        if self.wording != "plain":
+            source = f"{self.kind}_{self.wording}"
+            rng = rng_of(seed, "wording", self.kind, index)
+            question = free_question(draft.free, rng, long=self.wording == "long") if draft.free else question
         return Problem(
             id=f"{source}-{seed}-{index:07d}",
             source=source,
@@ -125,8 +131,9 @@ class WorkedFamily(ProblemFamily):
         )
 
 
-def free_question(free: Free, rng: Random) -> str:
-    return " ".join(free_grammar().draw(rng, sentence.rule, sentence.slots) for sentence in free.question)
+def free_question(free: Free, rng: Random, *, long: bool = False) -> str:
+    sentences = (*free.question, Sentence("q_long")) if long else free.question
+    return " ".join(free_grammar().draw(rng, sentence.rule, sentence.slots) for sentence in sentences)
 
 
 def group_of(kind: str, shape: str) -> str:

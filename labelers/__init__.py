@@ -5,6 +5,7 @@ from typing import Annotated
 from pydantic import Field
 
 from stepforge.labelers.amcs import AMCS as AMCS
+from stepforge.labelers.answer_likelihood import AnswerLikelihood as AnswerLikelihood
 from stepforge.labelers.cascade import Cascade as Cascade
 from stepforge.labelers.change_point.labeler import ChangePoint as ChangePoint
 from stepforge.labelers.consensus import Consensus as Consensus
@@ -27,9 +28,22 @@ from stepforge.labelers.sequential import Sequential as Sequential
 from stepforge.labelers.sprt import SPRT as SPRT
 from stepforge.schemas.own_part import OrOwn
 
-_MonteCarlo = ChangePoint | MathShepherd | Sequential | OmegaPRM | EpicPRM | AMCS | SCAN | SPRT
 AnyLabeler = Annotated[
-    _MonteCarlo | RewardModel | Cascade | Judge | Consensus | Oracle | Contrast,
+    ChangePoint
+    | MathShepherd
+    | Sequential
+    | OmegaPRM
+    | EpicPRM
+    | AMCS
+    | SCAN
+    | SPRT
+    | AnswerLikelihood
+    | RewardModel
+    | Cascade
+    | Judge
+    | Consensus
+    | Oracle
+    | Contrast,
     Field(discriminator="kind"),
     OrOwn(Labeler, Combiner, FollowUp),
 ]

@@ -25,6 +25,8 @@ REPAIRS = re.compile(
     re.IGNORECASE,
 )
 """How a sentence that retracts an earlier one opens."""
+_NEXT_SENTENCE = re.compile(rf"(?<=[.?!])\s+(?!scratch\b|{REPAIRS.pattern})", re.IGNORECASE)
+"""Between two sentences of a line; what retracts belongs to the sentence that it retracts."""
 _NAME = re.compile(r"[A-Z][a-z]+")
 _TERM = re.compile(r"\bterm (?:number )?(\d+)\b|\b(\d+)(?:st|nd|rd|th) term\b", re.IGNORECASE)
 _ANSWER = re.compile(r"\banswer\b|\\boxed|####", re.IGNORECASE)
@@ -91,10 +93,17 @@ def _judged(line: str, facts: Known) -> Judged:
     if subject is not None:
         explained = frozenset[str]().union(*(facts.explains[name] for name in mentioned))
         right = facts.values[subject] in reading.numbers and reading.numbers <= explained
-        return Judged("right" if right else "wrong", subject)
+        return Judged("right" if right and _each_explained(line, facts) else "wrong", subject)
     if any(facts.values[name] in reading.numbers and reading.numbers <= facts.explains[name] for name in facts.values):
         return Judged("right")
     return Judged("unknown" if not reading.states and reading.numbers <= facts.asked else "wrong")
+
+
+def _each_explained(line: str, facts: Known) -> bool:
+    """Whether each sentence that speaks of one quantity, with one number, has a number of that quantity."""
+    sentences = [_without_labels(sentence, facts) for sentence in _NEXT_SENTENCE.split(line)]
+    about_one = [(read_sentence(text).numbers, names[0]) for text, names in sentences if len(names) == 1]
+    return all(len(numbers) != 1 or numbers <= facts.explains[name] for numbers, name in about_one)
 
 
 def _without_labels(line: str, facts: Known) -> tuple[str, list[str]]:

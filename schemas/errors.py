@@ -7,8 +7,13 @@ number).
 
 
 def first_line(error: BaseException) -> str:
-    """Return the first line of an error's message, or its class where it has none."""
-    return next(iter(str(error).splitlines()), "")[:300] or type(error).__name__
+    """Return the beginning of an error's message as one line, or its class where it has none."""
+    from pydantic_core import ValidationError  # not at import: `stepforge --help` needs none of it
+
+    message = str(error)
+    if isinstance(error, ValidationError):  # whose own first line only counts
+        message = str(error.errors()[0]["msg"]).removeprefix("Value error, ")
+    return next(iter(message.strip().splitlines()), "")[:400] or type(error).__name__
 
 
 class BadInput(ValueError):

@@ -4,6 +4,8 @@ from bisect import bisect_left
 from functools import lru_cache
 from math import comb, sqrt
 
+from stepforge.schemas.record import Record
+
 Z95 = 1.959963984540054
 """Two-sided 95 % point of the normal distribution."""
 
@@ -49,3 +51,18 @@ def _beta_cdf(successes: int, failures: int, x: float) -> float:
     if successes < failures:
         return 1 - sum(comb(n, j) * x**j * (1 - x) ** (n - j) for j in range(successes + 1))
     return sum(comb(n, j) * x**j * (1 - x) ** (n - j) for j in range(successes + 1, n + 1))
+
+
+class Share(Record):
+    """A share with its 95 % Wilson interval; steps of one problem are not independent, so it is a little narrow."""
+
+    share: float
+    low: float
+    high: float
+
+
+def share_of(part: int, whole: int) -> Share | None:
+    if not whole:
+        return None
+    low, high = wilson(part, whole)
+    return Share(share=round(part / whole, 5), low=round(low, 5), high=round(high, 5))

@@ -76,6 +76,8 @@ class Sampling(Record):
     """Longest continuation, in tokens."""
     stop: tuple[str, ...] = ()
     """Texts that end a continuation; they are kept out of its text."""
+    scored: int = 0
+    """If positive nothing is sampled: the answer is so many last tokens of the prompt, with their log-probabilities."""
 
 
 class EngineDead(RuntimeError):
@@ -164,6 +166,12 @@ class Policy(Protocol):
         """Return ``n`` rollouts continuing from ``prefix``, not yet graded (``undetermined``), without a start.
 
         Their ids are unique for a problem, prefix, seed and position.
+        """
+
+    async def likelihood(self, problem: Problem, prefix: Sequence[Step], lead: str, text: str) -> Completion:
+        """Return ``text`` with the log-probability of each of its tokens, where it follows the prefix and ``lead``.
+
+        Failed where the engine cannot compute it.
         """
 
     async def ask(self, text: str, *, n: int, seed: int, sampling: Sampling, chat: bool = False) -> list[Completion]:

@@ -69,6 +69,9 @@ class KnownPolicy:
         rng = Random(seed)
         return [self._rollout(text, f"{seed}-{i}", rng.random() < self.value(text)) for i in range(n)]
 
+    async def likelihood(self, problem: Problem, prefix: Sequence[Step], lead: str, text: str) -> Completion:
+        raise NotImplementedError
+
     def _rollout(self, prefix: str, name: str, right: bool) -> Rollout:
         cut = self.truncated(prefix)
         return Rollout(

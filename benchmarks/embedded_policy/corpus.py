@@ -25,6 +25,9 @@ TRAINING_SEED = 7_000_003
 
 LEVELS = (1, 1, 2, 2, 3, 3, 4, 4, 5, 6)
 """Easy ones more often: they teach the steps that all levels have, and are cheaper."""
+LONG_LEVELS = (*LEVELS, 7)
+LONGEST_EXAMPLE = 1024
+"""Tokens; longer ones are left out."""
 DOMAIN_LEVELS = (1, 1, 2)
 PUZZLES = ("jugs", "grid")
 """The kinds of plans that are learned; the others would need longer training."""
@@ -41,18 +44,22 @@ class Example(NamedTuple):
 
 
 class Mix(NamedTuple):
-    """Shares of the examples: in free wording, to check, of the domains; the others are to solve in plain wording."""
+    """Shares of the examples: in free or long wording, to check, of the domains; the others are to solve in plain
+    wording."""
 
     free: float
     check: float
     repair: float
     """Share of slips that are repaired; with it the policy's recovery rate rises and falls."""
     domains: float = 0.0
+    long: float = 0.0
+    """Share of long wording in those in free or long wording."""
 
 
 def examples(tokenizer: PreTrainedTokenizerFast, start: int, mix: Mix) -> Iterator[Example]:
     """Yield training examples from number ``start`` on; example ``i`` does not depend on earlier ones."""
     families = [family(levels=LEVELS) for family in ALL_FAMILIES]
+    longer = [family(levels=tuple(n for n in LONG_LEVELS if n <= family.max_level)) for family in ALL_FAMILIES]
     domains = domain_families(DOMAIN_LEVELS)
     index = start
     while True:
@@ -62,10 +69,13 @@ def examples(tokenizer: PreTrainedTokenizerFast, start: int, mix: Mix) -> Iterat
             index += 1
             continue
         family = families[index % len(families)]
-        draft, _ = family.draw(TRAINING_SEED, index)
         task, rng = rng_of(TRAINING_SEED, "task", index).random(), rng_of(TRAINING_SEED, "slip", index)
+        long = task < mix.free * mix.long
+        draft, _ = (longer[index % len(families)] if long else family).draw(TRAINING_SEED, index)
         if task < mix.free:
-            yield to_learn(tokenizer, *_free(draft, rng, mix.repair))
+            learned = to_learn(tokenizer, *_free(draft, rng, mix.repair, long=long))
+            if len(learned.ids) <= LONGEST_EXAMPLE:
+                yield learned
         elif task < mix.free + mix.check and family.kind != HELD_OUT:
             shown, critique = check(draft, rng)
             yield to_learn(tokenizer, shown, [Piece(critique)])
@@ -97,11 +107,11 @@ def domain_solution(family: ProblemFamily, seed: int, index: int) -> tuple[str, 
     return f"{problem.question}\n", [Piece(before), Piece(lines[bug.at], learn=False), Piece(after)]
 
 
-def _free(draft: Draft, rng: Random, repair_share: float) -> tuple[str, list[Piece]]:
+def _free(draft: Draft, rng: Random, repair_share: float, *, long: bool) -> tuple[str, list[Piece]]:
     if draft.free is None:
         raise ValueError("a family without free wording")
-    lines = free_solution(draft, rng, slip_share=SLIP_SHARE, repair_share=repair_share)
-    return f"{free_question(draft.free, rng)}\n", [piece for line in lines for piece in line.pieces]
+    lines = free_solution(draft, rng, slip_share=SLIP_SHARE, repair_share=repair_share, long=long)
+    return f"{free_question(draft.free, rng, long=long)}\n", [piece for line in lines for piece in line.pieces]
 
 
 def to_learn(tokenizer: PreTrainedTokenizerFast, prompt: str, pieces: list[Piece]) -> Example:

@@ -9,13 +9,14 @@ import asyncio
 import json
 from collections import Counter, defaultdict
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 import typer
 
 from benchmarks.embedded_policy.corpus import domain_families
 from benchmarks.embedded_policy.siblings import REAL_MODEL, right_and_any
 from stepforge.generators.families import ALL_FAMILIES
+from stepforge.generators.family import Wording
 from stepforge.generators.policy import PolicySettings, PromptedPolicy
 from stepforge.grading.outcomes import graded
 from stepforge.labelers.oracle import oracle_verdict
@@ -26,10 +27,9 @@ from stepforge.schemas.problem import Problem
 from stepforge.schemas.rollout import Rollout
 from stepforge.schemas.seeds import seed_of
 
-Wording = Literal["plain", "free"]
+LONGEST: dict[Wording, int] = {"plain": 240, "free": 480, "long": 2800}
+"""Tokens of a completion."""
 FOLDER = embedded_folder()
-RECOVERIES = 1000
-"""Erroneous solutions to continue from."""
 EXAM_SEED = 99_000_001
 """Apart from the training seed and from the seeds in configs/."""
 
@@ -38,21 +38,32 @@ def asked_of(problems: int, wording: Wording | None) -> list[tuple[str, int, Pro
     """Return (family, level, problem): ``problems`` of each family and level; without a wording, of the domains."""
     return [
         (family.kind, level, family.item(EXAM_SEED, 1000 * level + i))
-        for level in range(1, 7)
+        for level in range(1, 7 if wording != "long" else 11)
         for family in (
             domain_families((level,))
             if wording is None
-            else [part(levels=(level,), wording=wording) for part in ALL_FAMILIES]
+            else [part(levels=(level,), wording=wording) for part in ALL_FAMILIES if level <= part.max_level]
         )
         for i in range(problems)
     ]
 
 
-async def examine(policy: PromptedPolicy, *, problems: int, solutions: int, wording: Wording | None) -> dict[str, Any]:
-    """Return the figures, from ``problems`` a family and level, ``solutions`` each."""
+class Size(NamedTuple):
+    """How much is sampled."""
+
+    problems: int
+    """Of a family and level."""
+    solutions: int
+    """Of a problem."""
+    recoveries: int
+    """Erroneous solutions to continue from."""
+
+
+async def examine(policy: PromptedPolicy, size: Size, wording: Wording | None) -> dict[str, Any]:
+    """Return the figures; without a wording, of the domains."""
     grader = PooledGrader()
-    asked = asked_of(problems, wording)
-    sampled = await asyncio.gather(*(_solve(policy, grader, problem, solutions) for _, _, problem in asked))
+    asked = asked_of(size.problems, wording)
+    sampled = await asyncio.gather(*(_solve(policy, grader, problem, size.solutions) for _, _, problem in asked))
     by_cell: dict[str, dict[int, list[bool]]] = defaultdict(lambda: defaultdict(list))
     erroneous: list[tuple[Problem, Rollout, int]] = []
     positions: Counter[str] = Counter()
@@ -63,7 +74,7 @@ async def examine(policy: PromptedPolicy, *, problems: int, solutions: int, word
             if error is not None:
                 erroneous.append((problem, rollout, error))
                 positions[str(error)] += 1
-    cases = erroneous[:: max(1, len(erroneous) // RECOVERIES)]
+    cases = erroneous[:: max(1, len(erroneous) // size.recoveries)]
     recovered = await asyncio.gather(*(_recover(policy, grader, *case) for case in cases))
     shares = sorted(_mean([r.outcome == "correct" for r in rollouts]) for rollouts in sampled)
     return {
@@ -171,12 +182,15 @@ def main(
     temperature: float = 1.0,
     problems: int = 40,
     solutions: int = 4,
+    recoveries: int = 1000,
 ) -> None:
-    """``domains``: problems of logic, plans, tools and programs; ``problems``: of a family and level."""
-    longest = 240 if wording == "plain" else 480
+    """``domains``: problems of logic, plans, tools and programs; ``problems``: of a family and level; ``recoveries``:
+    erroneous solutions to continue from."""
     tool: Literal["calculator"] | None = "calculator" if domains else None
-    settings = PolicySettings(temperature=temperature, max_tokens=longest, tool=tool)
-    figures = asyncio.run(_examined(folder, settings, problems, solutions, None if domains else wording))
+    settings = PolicySettings(temperature=temperature, max_tokens=LONGEST[wording], tool=tool)
+    figures = asyncio.run(
+        _examined(folder, settings, Size(problems, solutions, recoveries), None if domains else wording)
+    )
     figures["temperature"] = temperature
     training = json.loads((folder / "training.json").read_text())
     parameters = (folder / "model.safetensors").stat().st_size // 2
@@ -185,12 +199,10 @@ def main(
     print((folder / "README.md").read_text())
 
 
-async def _examined(
-    folder: Path, settings: PolicySettings, problems: int, solutions: int, wording: Wording | None
-) -> dict[str, Any]:
+async def _examined(folder: Path, settings: PolicySettings, size: Size, wording: Wording | None) -> dict[str, Any]:
     engine = await open_engine(VllmEngineSettings(model=str(folder), threads=1))
     try:
-        return await examine(PromptedPolicy(engine, settings), problems=problems, solutions=solutions, wording=wording)
+        return await examine(PromptedPolicy(engine, settings), size, wording)
     finally:
         await engine.close()
 

@@ -45,6 +45,9 @@ class Line(NamedTuple):
 class Writer:
     """Writes the steps of one solution, in one style of numbers."""
 
+    taken_back = "slip_of_pen"
+    """The rule of a value that is corrected at once."""
+
     def __init__(self, draft: Draft, rng: Random, part: Part) -> None:
         if draft.free is None:
             raise ValueError("the draft has no free wording")
@@ -64,36 +67,49 @@ class Writer:
     def _step(self, quantity: Quantity, mark: Mark) -> None:
         if self._chance(ABANDONED):
             self._add("abandoned", self._draw("dropped"))
-        sentence = self._free.step(quantity.name)
-        value = self._say(quantity.value)
-        slots = {**_operands(quantity.expression, self._say), **sentence.slots, "value": value}
-        if self._spoken and sentence.slots.get("n", "").isdecimal():
-            slots["n"] = self._say(sentence.slots["n"])
-        text = self._sentence(sentence.rule, slots, quantity, mark)
-        if mark == "repair":
-            text = f"{self._draw('repair')} {text}"
-        self._add(
-            "corrected" if _OPEN in text and mark == "step" else mark, text, right=mark not in ("slip", "carried")
-        )
+        text, marked = self._main(quantity, mark)
+        self._add(marked, text, right=mark not in ("slip", "carried"))
         if mark in ("slip", "carried"):
             return
-        about = sentence.slots.get("who", "")
-        back = _back(quantity)
-        if back and self._chance(CHECK):
-            self._add("check", self._draw("check", back=self._say(back), about=about and f" for {about}"))
+        if back_of(quantity) and self._chance(CHECK):
+            self._add("check", self._checked(quantity))
         if self._chance(RESTATED):
-            self._add("restated", self._draw("restate", what=self._what(sentence), value=value))
+            self._add("restated", self._restated(quantity))
 
-    def _sentence(self, rule: str, slots: dict[str, str], quantity: Quantity, mark: Mark) -> str:
+    def _main(self, quantity: Quantity, mark: Mark) -> tuple[str, Mark]:
+        """Return the sentence with a step's value, and what it is in the end."""
+        text = self._sentence(quantity, mark)
+        if mark == "repair":
+            text = f"{self._draw('repair')} {text}"
+        return text, "corrected" if _OPEN in text and mark == "step" else mark
+
+    def _sentence(self, quantity: Quantity, mark: Mark) -> str:
         """Return a step's text: its tail has no full stop of its own where a value is last."""
+        slots = self._slots(quantity)
         value = slots["value"]
         if mark == "slip":
             slots = slots | {"value": f"{_OPEN}{value}{_CLOSE}"}
-        text = self._draw(rule, **slots)
+        text = self._draw(self._free.step(quantity.name).rule, **slots)
         if mark == "step" and text.endswith(value) and self._chance(CORRECTED):
             wrong = self._say(str(wrong_value(self._rng, _exact(quantity.value))))
-            text = text.removesuffix(value) + self._draw("slip_of_pen", wrong=f"{_OPEN}{wrong}{_CLOSE}", value=value)
+            taken_back = self._draw(self.taken_back, wrong=f"{_OPEN}{wrong}{_CLOSE}", value=value)
+            text = text.removesuffix(value) + taken_back
         return text + self._draw("tail")
+
+    def _slots(self, quantity: Quantity) -> dict[str, str]:
+        named = self._free.step(quantity.name).slots
+        slots = {**_operands(quantity.expression, self._say), **named, "value": self._say(quantity.value)}
+        if self._spoken and named.get("n", "").isdecimal():
+            slots["n"] = self._say(named["n"])
+        return slots
+
+    def _checked(self, quantity: Quantity) -> str:
+        about = self._free.step(quantity.name).slots.get("who", "")
+        return self._draw("check", back=self._say(back_of(quantity) or ""), about=about and f" for {about}")
+
+    def _restated(self, quantity: Quantity) -> str:
+        what = self._what(self._free.step(quantity.name))
+        return self._draw("restate", what=what, value=self._say(quantity.value))
 
     def _what(self, sentence: Sentence) -> str:
         who = sentence.slots.get("who")
@@ -128,7 +144,7 @@ def _operands(expression: str, say: Callable[[str], str]) -> dict[str, str]:
     return {"a": "", "b": "", "c": "", **dict(names), "expr": say(expression)}
 
 
-def _back(quantity: Quantity) -> str | None:
+def back_of(quantity: Quantity) -> str | None:
     """Return the inverse of a sum or product of two numbers, which leads back to the first one."""
     parts = quantity.expression.split()
     if len(parts) != 3 or parts[1] not in INVERSE or evaluate(parts[2]) == evaluate("0"):

@@ -8,6 +8,7 @@ measured on them.
 from random import Random
 
 from benchmarks.embedded_policy.free_lines import Line, Mark, Writer
+from benchmarks.embedded_policy.long_lines import LongWriter
 from benchmarks.embedded_policy.slips import consistent, slipped
 from stepforge.generators.draft import Draft, Transcript
 from stepforge.generators.wording.grammar import Part
@@ -15,14 +16,14 @@ from stepforge.schemas.problem import Quantity
 
 
 def free_solution(
-    draft: Draft, rng: Random, *, slip_share: float, repair_share: float, part: Part = "all"
+    draft: Draft, rng: Random, *, slip_share: float, repair_share: float, part: Part = "all", long: bool = False
 ) -> list[Line]:
     """Return a solution: honest, or with one slip that is repaired at once, a step later, or never."""
     honest = Transcript()
     answer = draft.work(honest)
     truth = {q.name: q for q in honest.quantities}
     order = _order(draft, [q.name for q in honest.quantities], rng)
-    writer = Writer(draft, rng, part)
+    writer = (LongWriter if long else Writer)(draft, rng, part)
     if rng.random() >= slip_share:
         return writer.write([(truth[name], "step") for name in order], str(answer))
     at = rng.choice(order)
@@ -33,7 +34,7 @@ def free_solution(
     if rng.random() >= repair_share:
         after = [wrong[name] for name in _order(draft, list(wrong), rng) if name not in order[:place] and name != at]
         if not all(map(consistent, after)):
-            return free_solution(draft, rng, slip_share=slip_share, repair_share=repair_share, part=part)
+            return free_solution(draft, rng, slip_share=slip_share, repair_share=repair_share, part=part, long=long)
         steps += [(quantity, _mark(draft, quantity, truth)) for quantity in after]
         return writer.write(steps, str(wrong_answer), right=str(answer) == str(wrong_answer))
     for later in order[place + 1 : place + 2]:

@@ -11,7 +11,7 @@ from typing import NamedTuple, cast
 from stepforge.generators.draft import Draft, Transcript, V
 from stepforge.grading.exact import Exact, ExactError, Polynomial, evaluate
 from stepforge.grading.statement import REPAIR_MARK
-from stepforge.pipelines.engines.scripted_writer import wrong_number
+from stepforge.pipelines.engines.scripted_engine import wrong_number
 from stepforge.schemas.problem import Quantity
 
 

@@ -32,8 +32,10 @@ def _corpus(problems_per_family: int) -> Iterator[str]:
             yield "".join(piece.text for piece in solution(draft, rng, slip_share=0.5, repair_share=0.5))
             yield "".join(check(draft, rng))
             if draft.free is not None:
-                yield free_question(draft.free, rng)
-                yield "".join(line.text for line in free_solution(draft, rng, slip_share=0.5, repair_share=0.5))
+                for long in (False, True):
+                    yield free_question(draft.free, rng, long=long)
+                    lines = free_solution(draft, rng, slip_share=0.5, repair_share=0.5, long=long)
+                    yield "".join(line.text for line in lines)
     for worked in DOMAINS:
         domain = worked(levels=tuple(range(1, worked.max_level + 1)))
         for index in range(problems_per_family):

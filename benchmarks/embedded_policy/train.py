@@ -22,8 +22,10 @@ from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 from benchmarks.embedded_policy.corpus import IGNORED, TRAINING_SEED, Example, Mix, examples
 from benchmarks.embedded_policy.tokenizer import train_tokenizer
 
-WIDTH, LAYERS = 192, 4
+WIDTH, LAYERS, POSITIONS = 192, 4, 4096
 SEQUENCES_PER_STEP = 16
+TOKENS_PER_STEP = 4096
+"""With padding: long examples come in smaller batches."""
 STEPS_PER_DRAW = 8
 """Examples are drawn for so many steps at once and dealt out by length, so that little is spent on padding."""
 DECAY_SHARE = 0.3
@@ -39,7 +41,11 @@ def batches(source: Iterator[Example]) -> Iterator[list[Example]]:
     order = Random(TRAINING_SEED)
     while True:
         drawn = sorted(islice(source, SEQUENCES_PER_STEP * STEPS_PER_DRAW), key=lambda e: len(e.ids))
-        dealt = [drawn[i : i + SEQUENCES_PER_STEP] for i in range(0, len(drawn), SEQUENCES_PER_STEP)]
+        dealt: list[list[Example]] = [[]]
+        for example in drawn:
+            if len(dealt[-1]) == min(SEQUENCES_PER_STEP, TOKENS_PER_STEP // len(example.ids)):
+                dealt.append([])
+            dealt[-1].append(example)
         order.shuffle(dealt)
         yield from dealt
 
@@ -149,7 +155,7 @@ def _config(tokenizer: PreTrainedTokenizerFast) -> LlamaConfig:
         num_hidden_layers=LAYERS,
         num_attention_heads=WIDTH // 64,
         num_key_value_heads=WIDTH // 64,
-        max_position_embeddings=1024,
+        max_position_embeddings=POSITIONS,
         tie_word_embeddings=True,
         bos_token_id=None,
         eos_token_id=tokenizer.eos_token_id,
@@ -159,6 +165,7 @@ def _config(tokenizer: PreTrainedTokenizerFast) -> LlamaConfig:
 
 def _adopted(weights: Path, tokenizer: PreTrainedTokenizerFast) -> LlamaForCausalLM:
     model = LlamaForCausalLM.from_pretrained(weights)
+    model.config.max_position_embeddings = POSITIONS
     return with_vocabulary(model, PreTrainedTokenizerFast.from_pretrained(weights), tokenizer)
 
 
@@ -239,6 +246,7 @@ def main(
     free: float = 0.75,
     check: float = 0.05,
     domains: float = 0.0,
+    long: float = 0.0,
     repair: float = 0.15,
     weights: Path | None = None,
     rate: float = 1.0,
@@ -248,7 +256,7 @@ def main(
     folder.mkdir(parents=True, exist_ok=True)
     trainer = Trainer(folder, device="cuda" if torch.cuda.is_available() else "cpu", weights=weights)
     trainer.full_rate = rate
-    train(trainer, minutes, Mix(free=free, check=check, repair=repair, domains=domains))
+    train(trainer, minutes, Mix(free=free, check=check, repair=repair, domains=domains, long=long))
 
 
 if __name__ == "__main__":

@@ -27,9 +27,7 @@ def without_end(row: dict[str, list[int]], end: int) -> dict[str, list[int]]:
     """Return a tokenized pair without its closing end-of-text tokens."""
     for column in ("chosen_ids", "rejected_ids"):
         if row[column][-1] != end:
-            raise SystemExit(
-                f"trl_policies: {column} does not close with end-of-text; this TRL prepares rows otherwise"
-            )
+            raise SystemExit(f"trl_policies: {column} has no end-of-text at its end; this TRL prepares rows otherwise")
         row[column] = row[column][:-1]
     return row
 

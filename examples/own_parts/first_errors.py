@@ -3,8 +3,7 @@
 from collections.abc import Iterator
 from typing import Literal
 
-from stepforge.pipelines.exports.contract import Export
-from stepforge.pipelines.exports.rows import Origin, origin, own_columns_first
+from stepforge.pipelines.exports.contract import Export, Origin, origin, own_columns_first
 from stepforge.schemas.labeled import LabeledProblem
 
 

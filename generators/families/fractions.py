@@ -5,10 +5,10 @@ from fractions import Fraction
 from itertools import accumulate
 from operator import add, mul, sub
 from random import Random
-from typing import Literal
+from typing import ClassVar, Literal
 
 from stepforge.generators.draft import Draft, Free, Say, Sentence
-from stepforge.generators.family import Family
+from stepforge.generators.family import LONG_STEPS, Family
 from stepforge.grading.exact import Exact
 
 DENOMINATORS = (5, 7, 9, 11, 13, 17, 19, 23)
@@ -22,9 +22,12 @@ class FractionChain(Family):
     """``Compute from left to right: 2/7 + 4/7 - 1/7``; from level 3 on a partial result may be multiplied."""
 
     kind: Literal["fractions"] = "fractions"
+    max_level: ClassVar[int] = max(LONG_STEPS)
 
     def draft(self, rng: Random, level: int) -> Draft:
         """Write one chain of ``level + 1`` operations; drawn again until the partial results stay small."""
+        if level in LONG_STEPS:
+            return _draft(_long_terms(rng, level))
         while True:
             terms = _terms(rng, level)
             values = accumulate(terms[1:], lambda value, term: _APPLY[term[0]](value, term[1]), initial=terms[0][1])
@@ -35,10 +38,26 @@ class FractionChain(Family):
 def _terms(rng: Random, level: int) -> list[tuple[str, Fraction]]:
     denominator = rng.choice(DENOMINATORS[: level + 2])
     terms = [("", _fraction(rng, denominator))]
-    for position in range(level + 1):
-        operator = rng.choice("+-*" if level >= 3 and position else "+-")
-        terms.append((operator, Fraction(rng.randint(2, 3)) if operator == "*" else _fraction(rng, denominator)))
+    terms.extend(_term(rng, level, denominator, position) for position in range(level + 1))
     return terms
+
+
+def _long_terms(rng: Random, level: int) -> list[tuple[str, Fraction]]:
+    """Draw each operation again until its result is small."""
+    denominator = rng.choice(DENOMINATORS)
+    value = _fraction(rng, denominator)
+    terms = [("", value)]
+    while len(terms) <= LONG_STEPS[level]:
+        operator, operand = _term(rng, level, denominator, len(terms))
+        if 0 < (result := _APPLY[operator](value, operand)) <= LARGEST:
+            value = result
+            terms.append((operator, operand))
+    return terms
+
+
+def _term(rng: Random, level: int, denominator: int, position: int) -> tuple[str, Fraction]:
+    operator = rng.choice("+-*" if level >= 3 and position else "+-")
+    return operator, Fraction(rng.randint(2, 3)) if operator == "*" else _fraction(rng, denominator)
 
 
 def _fraction(rng: Random, denominator: int) -> Fraction:

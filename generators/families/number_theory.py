@@ -1,10 +1,10 @@
 """Number theory: greatest common divisors by Euclid's algorithm, and powers modulo a number."""
 
 from random import Random
-from typing import Literal
+from typing import ClassVar, Literal
 
 from stepforge.generators.draft import Draft, Free, Say, Sentence
-from stepforge.generators.family import Family
+from stepforge.generators.family import LONG_STEPS, Family
 from stepforge.grading.exact import Exact
 
 LARGEST = 120
@@ -17,11 +17,12 @@ class NumberTheory(Family):
     """``Find the greatest common divisor of 84 and 36.`` or ``Find the remainder of 7^5 divided by 11.``"""
 
     kind: Literal["number_theory"] = "number_theory"
+    max_level: ClassVar[int] = max(LONG_STEPS)
     domain = "number theory"
 
     def draft(self, rng: Random, level: int) -> Draft:
-        """Write one problem whose solution has about ``level + 1`` steps."""
-        return rng.choice((_gcd, _power))(rng, level)
+        """Write one problem whose solution has about ``level + 1`` steps; a long one is a power."""
+        return _power(rng, level) if level in LONG_STEPS else rng.choice((_gcd, _power))(rng, level)
 
 
 def _gcd(rng: Random, level: int) -> Draft:
@@ -51,7 +52,7 @@ def _euclid(a: int, b: int, say: Say) -> Exact:
 def _power(rng: Random, level: int) -> Draft:
     modulus = rng.randint(4 + level, 7 + 2 * level)
     number = rng.randint(2, min(modulus - 1, 5 + level))
-    exponent = level + 2
+    exponent = LONG_STEPS.get(level, level + 1) + 1
     return Draft(
         question=f"Find the remainder of {number}^{exponent} divided by {modulus}.",
         work=lambda say: _powers(number, exponent, modulus, say),

@@ -6,16 +6,21 @@ which do not matter, and the sentences need not come in the order of the solutio
 
 from collections.abc import Callable, Sequence
 from random import Random
-from typing import Literal, NamedTuple
+from typing import ClassVar, Literal, NamedTuple
 
 from pydantic import Field
 
 from stepforge.generators.draft import Draft, Free, Say, Sentence
-from stepforge.generators.family import Family
+from stepforge.generators.family import LONG_STEPS, Family
 from stepforge.grading.exact import Exact
 from stepforge.schemas.problem import Quantity
 
 PEOPLE = "Ann Bob Cleo Dan Eve Finn Gus Hana Ivan Jo Kim Leo Mia Ned Oda Pam Ray Sue Tom Uma".split()
+MORE_PEOPLE = (
+    "Abby Ben Cora Dora Emil Flora Greg Hugo Ines Jack Kurt Lena Max Nina Olga Paul Quinn Rita Sam Tina Ulf Vera Walt "
+    "Xena Yuri Zoe"
+).split()
+"""They come where there are not enough others."""
 ITEMS = "coins books pens shells cards eggs stamps apples".split()
 LARGEST = 90
 """No quantity of an honest solution is above this."""
@@ -55,6 +60,7 @@ class Quantities(Family):
     """``Ann has 7 coins. Bob has 3 times as many coins as Ann. ...``"""
 
     kind: Literal["quantities"] = "quantities"
+    max_level: ClassVar[int] = max(LONG_STEPS)
     depth: int | None = Field(default=None, ge=1, le=12)
     """Relations between the first given number and the answer; by default the level, and one more from level 4 on."""
     width: int | None = Field(default=None, ge=0, le=4)
@@ -64,7 +70,7 @@ class Quantities(Family):
 
     def draft(self, rng: Random, level: int) -> Draft:
         """Write one problem; retried until every value lies between 1 and ``LARGEST``."""
-        depth = level + (level >= 4) if self.depth is None else self.depth
+        depth = LONG_STEPS.get(level, level + (level >= 4) + 4) - 4 if self.depth is None else self.depth
         width = min(level // 3, depth - 1) if self.width is None else self.width
         distractors = level // 2 if self.distractors is None else self.distractors
         nodes, chain = _graph(rng, depth, width, distractors)
@@ -85,7 +91,9 @@ class Quantities(Family):
 
 
 def _graph(rng: Random, depth: int, width: int, distractors: int) -> tuple[list[_Node], list[int]]:
-    names = rng.sample(PEOPLE, len(PEOPLE))
+    few = 1 + depth + width + distractors <= len(PEOPLE)
+    people = PEOPLE if few else [*PEOPLE, *MORE_PEOPLE]
+    names = rng.sample(people, len(people))
     joins = set(rng.sample(range(1, depth + 1), min(width, depth)))
     nodes = [_given(names.pop(), rng)]
     chain = [0]

@@ -76,4 +76,6 @@ def read_grammar(*texts: str) -> Grammar:
 @cache
 def free_grammar() -> Grammar:
     folder = files("stepforge.generators.wording")
-    return read_grammar(*((folder / name).read_text() for name in ("questions.txt", "steps.txt", "prose.txt")))
+    return read_grammar(
+        *((folder / name).read_text() for name in ("questions.txt", "steps.txt", "prose.txt", "long.txt"))
+    )

@@ -4,13 +4,13 @@ V(t), the policy's chance to end right from the first t steps, is a hidden Marko
 *right* so far, *lost* since a wrong step, *repaired* since, *early*. Over a right step V moves a little or rises; at a
 wrong step it drops below half; once lost it stays low until a repair. Some wrong steps do no harm at once: V moves as
 over a right step, the chain is in the third regime, and further errors are likelier there. Sometimes V falls below half
-before the wrong step is written: then the chain is in the fourth regime, and the wrong step follows soon. The first
-wrong step is where it enters the second or third. Every rollout counts once: a completion as a trial of V where it was
-drawn, another solution of the problem where it leaves this one. If the policy writes the solution's next step with
-probability q, then V(t) = q V(t+1) + (1 - q) w, and those who leave at t end right with probability w. A step that the
-policy was sure of cannot lose much, V(t) - V(t+1) <= 1 - q, and is wrong with a chance that falls with 1 - q. In free
-text q is near 0: then w is V(t), and none of this says anything. What a step states counts besides: a false equation,
-or what no right solution says, is likelier at a wrong step.
+before the wrong step is written, seldom at the start: then the chain is in the fourth regime, and the wrong step
+follows soon. The first wrong step is where it enters the second or third. Every rollout counts once: a completion as a
+trial of V where it was drawn, another solution of the problem where it leaves this one. If the policy writes the
+solution's next step with probability q, then V(t) = q V(t+1) + (1 - q) w, and those who leave at t end right with
+probability w. A step that the policy was sure of cannot lose much, V(t) - V(t+1) <= 1 - q, and is wrong with a chance
+that falls with 1 - q. In free text q is near 0: then w is V(t), and none of this says anything. What a step states
+counts besides: a false equation, or what no right solution says, is likelier at a wrong step.
 
 Forward and backward sums cost O(grid^2 T) (Rabiner 1989, Proceedings of the IEEE 77, p. 257).
 """
@@ -195,8 +195,8 @@ class _Chances(NamedTuple):
     """To be wrong after one that did no harm."""
     harmless: float
     """Of a wrong step to do no harm."""
-    early: float
-    """Of another wrong step to come after the fall of V."""
+    early: Array
+    """Of another wrong step to come only after V falls over step t + 1."""
     right_states: Array
     """Of a right step to state what it does."""
     first_states: Array
@@ -207,7 +207,7 @@ def _chances(seen: Observed, rates: Rates) -> _Chances:
     wrong = _wrong(seen, rates)
     stated = np.ones((3, len(wrong))) if seen.stated is None else rates.statements[:, seen.stated]
     written = float(seen.written.mean())
-    shares = rates.harmless_share(written), rates.early_share(written)
+    shares = rates.harmless_share(written), rates.early_shares(written, len(wrong))
     return _Chances(wrong, 1 - (1 - wrong) ** AGAIN, *shares, *stated)
 
 
@@ -215,8 +215,8 @@ def _chain(seen: Observed, rates: Rates) -> Array:
     """Return ``[t, from, to]``: probabilities of each step, and of what was drawn and left before it."""
     laws, (moves, drops) = kernels(), mixtures(rates.moves, rates.drops)
     found, mended = _chances(seen, rates), -np.expm1(-rates.repair / len(seen.written))
-    harmless, early = found.harmless, found.early
-    wrong, again, right, first, after = (chance[:, None, None] for chance in (*found[:2], *found[4:]))
+    harmless = found.harmless
+    wrong, again, early, right, first, after = (c[:, None, None] for c in (*found[:2], *found[3:]))
     chain = np.zeros((len(seen.written), 4 * SIZE, 4 * SIZE))
     chain[:, RIGHT, RIGHT] = (1 - wrong) * right * moves
     chain[:, RIGHT, REPAIRED] = wrong * harmless * first * moves

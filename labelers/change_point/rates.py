@@ -50,9 +50,10 @@ class Rates(Record):
     """Share of wrong steps over which V moves as over right ones, for a solution none of whose steps the policy was
     sure of, and for one all of whose steps it was. V cannot show them: these are assumed, not fitted to a run, unless
     people judged at least 100 of its solutions (``stepforge relabel --rule posterior``)."""
-    early: Share = 0.1
-    """Share of the other wrong steps before which V falls already, for a solution none of whose steps the policy was
-    sure of: the wrong step follows soon. Assumed like ``harmless``."""
+    early: Share = 0.2
+    """Share of the other wrong steps before which V falls already, at the end of a solution none of whose steps the
+    policy was sure of: the wrong step follows soon. It grows with the square of what is written. Assumed like
+    ``harmless``."""
     false: OfSteps = (0.005, 0.08, 0.015)
     """Shares of steps that state a false equation: of right ones, of first wrong ones, of those after them. The
     defaults are of people's labels (docs/labelers.md). The first says how often the reader errs and is not fitted."""
@@ -83,9 +84,12 @@ class Rates(Record):
         unsure, sure = self.harmless
         return unsure + (sure - unsure) * written
 
-    def early_share(self, written: float) -> float:
-        """Return ``early`` for the same: both steps, where V falls and where it is written, could have been others."""
-        return self.early * (1 - written) ** 2
+    def early_shares(self, written: float, steps: int) -> Array:
+        """Return ``[t]``: the share of ``early`` at step t + 1. Both steps, where V falls and where the error is
+        written, could have been others."""
+        behind = np.arange(1, steps + 1) / steps
+        shares: Array = self.early * ((1 - written) * behind) ** 2
+        return shares
 
 
 class Kernels(NamedTuple):

@@ -18,6 +18,9 @@ class _Nobody:
     async def sample(self, problem: Problem, prefix: Sequence[Step], *, n: int, seed: int) -> list[Rollout]:
         raise RuntimeError("stored evidence cannot grow")
 
+    async def likelihood(self, problem: Problem, prefix: Sequence[Step], lead: str, text: str) -> Completion:
+        raise RuntimeError("stored evidence cannot grow")
+
     async def ask(self, text: str, *, n: int, seed: int, sampling: Sampling, chat: bool = False) -> list[Completion]:
         raise RuntimeError("stored evidence cannot grow")
 

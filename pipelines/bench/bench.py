@@ -20,12 +20,19 @@ from stepforge.pipelines.bench.cases import (
     replay,
     two_parts,
 )
-from stepforge.pipelines.bench.comparison import Key, all_comparisons, primary_comparison
 from stepforge.pipelines.bench.controls import control_outcomes, controls
-from stepforge.pipelines.bench.coverage import coverage_curve
-from stepforge.pipelines.bench.measure import Sums, counted, figures, resamples, sums
+from stepforge.pipelines.bench.measure import (
+    Key,
+    Sums,
+    all_comparisons,
+    figures,
+    primary_comparison,
+    resamples,
+    sizes,
+    sums,
+)
 from stepforge.pipelines.bench.settings import BenchFile, read_bench_file
-from stepforge.pipelines.bench.values import estimates, value_figures
+from stepforge.pipelines.bench.values import coverage_curve, estimates, value_figures
 from stepforge.pipelines.progress.status import open_run
 from stepforge.pipelines.reports.charts import Bar, bars
 from stepforge.pipelines.run.driver import run_all
@@ -57,7 +64,7 @@ class Bench:
     def run(self) -> dict[str, Any]:
         self._replay_all()
         totals = {key: sums(by_seed, self.problems) for key, by_seed in self.outcomes.items()}
-        wording = next(w for w in ("free", "plain", PROSE) if any(p.wording == w for p in self.problems))
+        wording = next(w for w in ("free", "long", "plain", PROSE) if any(p.wording == w for p in self.problems))
         weights = self._weights(wording=wording)
         primary = primary_comparison(totals, weights, self.settings.primary)
         rival = (primary["rival"], primary["rival_setting"])
@@ -118,7 +125,7 @@ class Bench:
                 for key, total in totals.items():
                     if family is None or key in compared:
                         head = {"labeler": key[0], "setting": key[1], "wording": wording, "left_out": left_out}
-                        counts = counted(total, weights, len(self.settings.seeds))
+                        counts = sizes(total, weights, len(self.settings.seeds))
                         yield {**head, "stratum": stratum, **counts, **figures(total, weights)}
 
     def _coverage(self) -> Iterator[dict[str, object]]:
@@ -129,7 +136,6 @@ class Bench:
                 yield {"labeler": labeler, "setting": setting, **found}
 
     def _reused(self) -> dict[str, float]:
-        """Return the share of completions given out twice, for settings that ran out of them."""
         shares = {}
         for (labeler, setting), by_seed in self.outcomes.items():
             again = sum(o.reused for outcomes in by_seed for o in outcomes)
@@ -140,7 +146,6 @@ class Bench:
 
 
 def record(settings: BenchFile, folder: Path, say: Say) -> None:
-    """Make the recordings, or the missing part of them."""
     runs = {"recording": settings.recording}
     if settings.values is not None:
         v = settings.values
@@ -178,13 +183,8 @@ def bench_problems(folder: Path) -> list[BenchProblem]:
 
 def recorded_problems(folder: Path) -> list[BenchProblem]:
     """Return the problems of a finished run that are labeled densely enough and carry a truth."""
-    found = (bench_problem(row) for row in _rows(folder))
-    return [problem for problem in found if problem is not None]
-
-
-def _rows(folder: Path) -> Iterator[LabeledProblem]:
-    for path in Layout(folder).shards("label"):
-        yield from read_shard(path, LabeledProblem)
+    rows = (row for path in Layout(folder).shards("label") for row in read_shard(path, LabeledProblem))
+    return [problem for problem in map(bench_problem, rows) if problem is not None]
 
 
 def bench_labelers(
@@ -223,7 +223,6 @@ def bench_labelers(
 
 
 def pictured(rows: Sequence[dict[str, Any]], wording: str) -> list[Bar]:
-    """Return the accuracy of every setting over all families, cheapest first."""
     whole = [r for r in rows if (r["wording"], r["stratum"], r["left_out"]) == (wording, "all", EACH)]
     found = []
     for row in sorted(whole, key=lambda r: r["total_tokens_per_solution"] or 0):

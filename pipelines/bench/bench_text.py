@@ -20,7 +20,6 @@ COLUMNS = (
 
 
 def bench_text(result: dict[str, Any]) -> str:
-    """Return the tables of the rows about all families, the comparisons and the values."""
     whole = [row for row in result["rows"] if row["left_out"] not in result["problems"]]
     slices = list(dict.fromkeys((row["wording"], row["stratum"]) for row in whole))
     blocks = [_slice([r for r in whole if (r["wording"], r["stratum"]) == key]) for key in slices]

@@ -83,7 +83,6 @@ def _uncertain(problem: BenchProblem, rollout: Rollout) -> int:
 
 
 def _usual_position(problems: Sequence[BenchProblem]) -> int:
-    """Return the most common first error of wrong solutions."""
     found = Counter(
         truth.first_error
         for problem in problems

@@ -1,75 +1,67 @@
-"""Figures of one labeler setting on one slice, with intervals from resampling problems.
+"""Figures of one labeler setting on one slice, with intervals from resampling problems; and which labeler is better:
+the comparison planned in advance, and all others with Holm's correction.
 
-The bootstrap draws problems with replacement, the same draws for every labeler, so differences are paired. A
-figure is a ratio of sums over problems, so a resample needs only the sums.
+The bootstrap draws problems with replacement, the same draws for every labeler, so differences are paired. A figure is
+a ratio of sums over problems, so a resample needs only the sums.
 """
 
-from collections.abc import Callable, Iterable, Sequence
-from typing import Any, NamedTuple
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from math import erfc, sqrt
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from stepforge.pipelines.bench.cases import BenchProblem, Outcome
-from stepforge.pipelines.reports.label_accuracy import Judged
+from stepforge.pipelines.bench.settings import Primary
+from stepforge.pipelines.reports.label_accuracy import counted
+from stepforge.schemas.interval import Z95
 
 Array = NDArray[np.float64]
+ACCURACY = "first_error_accuracy"
+TOKENS = "total_tokens_per_solution"
+Key = tuple[str, float | None]
 
 
-def _flags(test: Callable[[Judged], bool], among: Callable[[Judged], bool]) -> Callable[[Judged], tuple[float, float]]:
-    return lambda j: (float(test(j)), 1.0) if among(j) else (0.0, 0.0)
-
-
-def _wrong(j: Judged) -> bool:
-    return j.erroneous and not j.answer_correct
-
-
-def _lucky(j: Judged) -> bool:
-    return j.erroneous and j.answer_correct
-
-
-RATIOS: dict[str, Callable[[Judged], tuple[float, float]]] = {
-    "first_error_accuracy": _flags(lambda j: j.exact, _wrong),
-    "correct_solution_accuracy": _flags(lambda j: j.exact, lambda j: not j.erroneous),
-    "first_error_accuracy_all_erroneous": _flags(lambda j: j.exact, lambda j: j.erroneous),
-    "first_error_accuracy_of_decided": _flags(lambda j: j.exact, lambda j: _wrong(j) and not j.verdict.abstained),
-    "abstained": _flags(lambda j: j.verdict.abstained, _wrong),
-    "right_answer_wrong_step_recall": _flags(lambda j: j.flagged, _lucky),
-    "right_answer_wrong_step_precision": _flags(lambda j: j.erroneous, lambda j: j.flagged),
+Figures = dict[str, tuple[tuple[str, ...], tuple[str, ...]]]
+SHARES: Figures = {
+    "first_error_accuracy": (("wrong_answer exact",), ("wrong_answer",)),
+    "correct_solution_accuracy": (("right exact",), ("right",)),
+    "first_error_accuracy_all_erroneous": (("wrong_answer exact", "lucky exact"), ("wrong_answer", "lucky")),
+    "first_error_accuracy_of_decided": (("wrong_answer exact",), ("wrong_answer decided",)),
+    "abstained": (("wrong_answer abstained",), ("wrong_answer",)),
+    "right_answer_wrong_step_recall": (("lucky flagged",), ("lucky",)),
+    "right_answer_wrong_step_precision": (("lucky flagged",), ("flagged",)),
 }
-"""Shares by name: (hit, counts) of one solution."""
-
-AMOUNTS = ("solutions", "rollouts", "generated", "uncached", "total", "asked", "askable")
-
-
-class Sums(NamedTuple):
-    """For each problem, the numerators and denominators of the figures."""
-
-    hits: dict[str, Array]
-    counts: dict[str, Array]
-    amounts: dict[str, Array]
+"""Marks of ``label_accuracy.Judged``, counted: those above and those below the line."""
+AMOUNTS: Figures = {
+    "asked": (("asked",), ("askable",)),
+    "rollouts_per_solution": (("rollouts",), ("all",)),
+    "generated_tokens_per_solution": (("generated",), ("all",)),
+    "uncached_tokens_per_solution": (("uncached",), ("all",)),
+    "total_tokens_per_solution": (("total",), ("all",)),
+}
+Sums = Mapping[str, Array]
+"""Counts and amounts, each as one number for each problem."""
 
 
 def sums(by_seed: Iterable[Sequence[Outcome]], problems: Sequence[BenchProblem]) -> Sums:
-    hits = {name: np.zeros(len(problems)) for name in RATIOS}
-    counts = {name: np.zeros(len(problems)) for name in RATIOS}
-    amounts = {name: np.zeros(len(problems)) for name in AMOUNTS}
+    totals: dict[str, Array] = defaultdict(lambda: np.zeros(len(problems)))
     for outcomes in by_seed:
         for at, (problem, outcome) in enumerate(zip(problems, outcomes, strict=True)):
-            for j in outcome.judged:
-                for name, ratio in RATIOS.items():
-                    hit, count = ratio(j)
-                    hits[name][at] += hit
-                    counts[name][at] += count
             spent, both = outcome.cost, outcome.cost + problem.solving
-            amounts["solutions"][at] += len(outcome.judged)
-            amounts["rollouts"][at] += spent.rollouts
-            amounts["asked"][at] += outcome.asked
-            amounts["askable"][at] += outcome.askable
-            amounts["generated"][at] += spent.generated_tokens
-            amounts["uncached"][at] += spent.generated_tokens + spent.prompt_tokens - spent.cached_prompt_tokens
-            amounts["total"][at] += both.generated_tokens + both.prompt_tokens - both.cached_prompt_tokens
-    return Sums(hits, counts, amounts)
+            amounts = {
+                "asked": outcome.asked,
+                "askable": outcome.askable,
+                "rollouts": spent.rollouts,
+                "generated": spent.generated_tokens,
+                "uncached": spent.generated_tokens + spent.prompt_tokens - spent.cached_prompt_tokens,
+                "total": both.generated_tokens + both.prompt_tokens - both.cached_prompt_tokens,
+            }
+            for name, number in {**counted(outcome.judged), **amounts}.items():
+                totals[name][at] += number
+    return totals
 
 
 def resamples(members: Sequence[bool], draws: int, seed: int) -> Array:
@@ -84,16 +76,19 @@ def resamples(members: Sequence[bool], draws: int, seed: int) -> Array:
 
 def raw_figures(total: Sums, weights: Array) -> dict[str, Array]:
     """Return every figure for every resample, NaN if there is nothing to measure."""
-    raw = {name: ratio(weights @ total.hits[name], weights @ total.counts[name]) for name in RATIOS}
+
+    def ratios(figures: Figures) -> dict[str, Array]:
+        return {name: ratio(*(weights @ added(names) for names in line)) for name, line in figures.items()}
+
+    def added(names: tuple[str, ...]) -> Array:
+        together: Array = np.sum([total[name] for name in names], axis=0)
+        return together
+
+    raw = ratios(SHARES)
     clean = raw["correct_solution_accuracy"]
     raw["f1_wrong_answers"] = _harmonic(raw["first_error_accuracy"], clean)
     raw["f1_all_erroneous"] = _harmonic(raw.pop("first_error_accuracy_all_erroneous"), clean)
-    raw["asked"] = ratio(weights @ total.amounts["asked"], weights @ total.amounts["askable"])
-    solutions = weights @ total.amounts["solutions"]
-    raw["rollouts_per_solution"] = ratio(weights @ total.amounts["rollouts"], solutions)
-    for name in ("generated", "uncached", "total"):
-        raw[f"{name}_tokens_per_solution"] = ratio(weights @ total.amounts[name], solutions)
-    return raw
+    return raw | ratios(AMOUNTS)
 
 
 def figures(total: Sums, weights: Array) -> dict[str, Any]:
@@ -107,13 +102,12 @@ def figures(total: Sums, weights: Array) -> dict[str, Any]:
     return row
 
 
-def counted(total: Sums, weights: Array, seeds: int) -> dict[str, int]:
+def sizes(total: Sums, weights: Array, seeds: int) -> dict[str, int]:
     own = weights[0]
-    wrong, right = total.counts["first_error_accuracy"], total.counts["correct_solution_accuracy"]
     return {
         "problems": int(own.sum()),
-        "wrong_solutions": round(float(own @ wrong) / seeds),
-        "correct_solutions": round(float(own @ right) / seeds),
+        "wrong_solutions": round(float(own @ total["wrong_answer"]) / seeds),
+        "correct_solutions": round(float(own @ total["right"]) / seeds),
     }
 
 
@@ -129,3 +123,63 @@ def ratio(over: Array, under: Array) -> Array:
 
 def _harmonic(a: Array, b: Array) -> Array:
     return np.where(a + b == 0, 0.0, ratio(2 * a * b, a + b))
+
+
+def primary_comparison(totals: dict[Key, Sums], weights: Array, stated: Primary) -> dict[str, Any]:
+    """Return the stated comparison; the rival is whichever of the listed ones is most accurate."""
+    ours = raw_figures(totals[stated.labeler.labeler, stated.labeler.at], weights)
+    rivals = {(r.labeler, r.at): raw_figures(totals[r.labeler, r.at], weights) for r in stated.rivals}
+    best = max(rivals, key=lambda key: float(rivals[key][ACCURACY][0]))
+    found = difference(ours[ACCURACY], rivals[best][ACCURACY])
+    return {
+        "labeler": stated.labeler.labeler,
+        "setting": stated.labeler.at,
+        "rival": best[0],
+        "rival_setting": best[1],
+        **found,
+        "token_ratio": rounded(ours[TOKENS][0] / rivals[best][TOKENS][0]),
+    }
+
+
+def all_comparisons(totals: dict[Key, Sums], weights: Array, rival: Key) -> list[dict[str, Any]]:
+    """Return every labeler's accuracy minus the rival's, with p-values after Holm (1979)."""
+    theirs = raw_figures(totals[rival], weights)[ACCURACY]
+    rows = []
+    for (labeler, setting), total in totals.items():
+        if (labeler, setting) != rival:
+            found = difference(raw_figures(total, weights)[ACCURACY], theirs)
+            rows.append({"labeler": labeler, "setting": setting, **found})
+    for row, p in zip(rows, holm([row["p"] for row in rows]), strict=True):
+        row["p_holm"] = p
+    return rows
+
+
+def holm(p_values: Sequence[float]) -> list[float]:
+    """Return p-values corrected for how many there are (S. Holm 1979, Scandinavian Journal of Statistics 6, p. 65)."""
+    order = sorted(range(len(p_values)), key=p_values.__getitem__)
+    corrected, highest = [0.0] * len(p_values), 0.0
+    for rank, index in enumerate(order):
+        highest = max(highest, min(1.0, (len(order) - rank) * p_values[index]))
+        corrected[index] = rounded(highest)
+    return corrected
+
+
+def difference(ours: Array, theirs: Array) -> dict[str, Any]:
+    """Return a difference, its 95 % interval, and the two-sided p-value of a normal law as wide as that interval."""
+    apart = ours - theirs
+    drawn = apart[1:][~np.isnan(apart[1:])]
+    if not len(drawn):
+        return {"difference": rounded(apart[0]), "low": None, "high": None, "p": 1.0}
+    low, high = np.percentile(drawn, [2.5, 97.5])
+    return {
+        "difference": rounded(apart[0]),
+        "low": rounded(low),
+        "high": rounded(high),
+        "p": p_value(apart[0], low, high),
+    }
+
+
+def p_value(difference: float, low: float, high: float) -> float:
+    """Return the probability of a difference at least this large by chance, given its 95 % interval."""
+    spread = (high - low) / (2 * Z95)
+    return rounded(erfc(abs(difference) / spread / sqrt(2))) if spread > 0 else float(difference == 0)

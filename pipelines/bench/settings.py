@@ -17,8 +17,6 @@ _LABELER: TypeAdapter[Any] = TypeAdapter(AnyLabeler)
 
 
 class Sweep(Record):
-    """One labeler at several budgets."""
-
     labeler: dict[str, JsonValue]
     """The part's settings, as in a run file, its kind among them."""
     name: str | None = None
@@ -52,8 +50,6 @@ class Primary(Record):
 
 
 class Values(Record):
-    """How values are measured."""
-
     problems: int = Field(ge=1)
     truth: int = Field(default=256, ge=2)
     """Completions per prefix reserved for the truth and never used for estimates."""
@@ -63,8 +59,6 @@ class Values(Record):
 
 
 class BenchFile(Record):
-    """Everything the bench is made of."""
-
     seeds: tuple[int, ...] = Field(default=(1, 2, 3), min_length=1)
     bootstrap: int = Field(default=1000, ge=10)
     """Resamples of problems for the intervals."""

@@ -1,8 +1,8 @@
-"""The second truth: values. Estimates of V against fresh completions that no estimate has seen.
+"""Values as the second truth, and whether a labeler is as sure as it is right.
 
-Per prefix, ``n`` recorded completions make the estimates and the last ``truth`` ones make the reference. The squared
-error is corrected for the reference's own noise (literature: MSE minus V(1-V)/(K-1)), and the expected calibration
-error takes bins of equal mass.
+Estimates of V are compared with fresh completions that no estimate has seen. Per prefix, ``n`` recorded completions
+make the estimates and the last ``truth`` ones make the reference. The squared error is corrected for the reference's
+own noise (literature: MSE minus V(1-V)/(K-1)), and the expected calibration error takes bins of equal mass.
 """
 
 from collections.abc import Sequence
@@ -14,7 +14,8 @@ from stepforge.labelers import ChangePoint
 from stepforge.labelers.change_point.rates import Array
 from stepforge.labelers.change_point.values import foretold, value_and_interval, weights_of
 from stepforge.labelers.evidence.replay import completions_by_prefix, stored_evidence
-from stepforge.labelers.evidence.store import Evidence, solution_trajectory
+from stepforge.labelers.evidence.store import solution_trajectory
+from stepforge.pipelines.reports.label_accuracy import Judged
 from stepforge.schemas.interval import wilson
 from stepforge.schemas.labeled import LabeledProblem
 from stepforge.schemas.rollout import Rollout
@@ -22,6 +23,8 @@ from stepforge.schemas.seeds import rng_of
 
 BINS = 10
 Z90 = 1.6448536269514722
+SHARES = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0)
+THRESHOLDS = (0.3, 0.4, 0.5, 0.6, 0.7, 0.75, 0.8, 0.85, 0.9)
 
 
 class Estimate(NamedTuple):
@@ -47,7 +50,8 @@ def estimates(row: LabeledProblem, count: int, truth: int, part: ChangePoint) ->
     """Return the estimates of every prefix of a problem from its first ``count`` completions each."""
     recorded = completions_by_prefix(row)
     known = {prefix: rollouts[:count] for prefix, rollouts in recorded.items() if prefix}
-    evidence = _evidence(row, known)
+    kept = {rollout.id for rollouts in known.values() for rollout in rollouts}
+    evidence = stored_evidence(row.model_copy(update={"evidence": tuple(r for r in row.evidence if r.id in kept)}))
     found, seen_prefixes = [], set()
     for solution in row.solutions:
         path = solution_trajectory(solution.rollout)
@@ -84,7 +88,6 @@ def estimates(row: LabeledProblem, count: int, truth: int, part: ChangePoint) ->
 
 
 def value_figures(found: Sequence[Estimate]) -> dict[str, float]:
-    """Return corrected squared error, Brier score, calibration error and coverage of each way to estimate."""
     noise = _mean([e.truth * (1 - e.truth) / (e.trials - 1) for e in found])
     floor = _mean([e.truth * (1 - e.truth) * e.trials / (e.trials - 1) for e in found])
     result: dict[str, float] = {"prefixes": len(found)}
@@ -117,11 +120,6 @@ def _calibration_error(guesses: Sequence[float], truths: Sequence[float]) -> flo
     return sum(gaps) / len(pairs)
 
 
-def _evidence(row: LabeledProblem, known: dict[str, list[Rollout]]) -> Evidence:
-    kept = {rollout.id for rollouts in known.values() for rollout in rollouts}
-    return stored_evidence(row.model_copy(update={"evidence": tuple(r for r in row.evidence if r.id in kept)}))
-
-
 def _share(rollouts: Sequence[Rollout]) -> tuple[int, int] | None:
     outcomes = [r.outcome for r in rollouts if r.outcome != "undetermined"]
     return (outcomes.count("correct"), len(outcomes)) if outcomes else None
@@ -129,3 +127,50 @@ def _share(rollouts: Sequence[Rollout]) -> tuple[int, int] | None:
 
 def _mean(values: Sequence[float]) -> float:
     return sum(values) / len(values) if values else 0.0
+
+
+def coverage_curve(judged: Sequence[Judged]) -> dict[str, object]:
+    """Return the accuracy on the surest tenth, fifth, ... of the wrong solutions, and the calibration.
+
+    ``said`` is the mean posterior of the named step in that part; equal to ``accuracy`` if calibrated.
+    """
+    cases = []
+    for j in judged:
+        posterior = j.verdict.posterior
+        if posterior is None or not j.erroneous or j.answer_correct:
+            continue
+        best = max(range(len(posterior)), key=posterior.__getitem__)
+        cases.append((posterior[best], best == j.truth.first_error))
+    cases.sort(key=lambda case: -case[0])
+    bands = [[case for case in cases if low <= case[0] < low + 0.2] for low in (0.0, 0.2, 0.4, 0.6, 0.8)]
+    bands[-1] += [case for case in cases if case[0] >= 1.0]
+    return {
+        "solutions": len(cases),
+        "curve": [
+            {"coverage": share, **_said(part), "least_sure": round(part[-1][0], 4)}
+            for share in SHARES
+            if (part := cases[: max(1, round(share * len(cases)))])
+        ],
+        "bands": [{"solutions": len(band), **_said(band)} for band in bands if band],
+        "right_answers": _flags(judged),
+    }
+
+
+def _said(cases: Sequence[tuple[float, bool]]) -> dict[str, float]:
+    return {
+        "said": round(sum(p for p, _ in cases) / len(cases), 4),
+        "accuracy": round(sum(right for _, right in cases) / len(cases), 4),
+    }
+
+
+def _flags(judged: Sequence[Judged]) -> list[dict[str, float]]:
+    """Return, for each threshold of the probability that no step of a right answer is wrong, what is flagged below."""
+    cases = [(p[-1], j.erroneous) for j in judged if j.answer_correct and (p := j.verdict.posterior) is not None]
+    wrong = sum(erroneous for _, erroneous in cases)
+    found = []
+    for threshold in THRESHOLDS:
+        flagged = [erroneous for p, erroneous in cases if p < threshold]
+        if wrong and flagged:
+            precision, recall = sum(flagged) / len(flagged), sum(flagged) / wrong
+            found.append({"threshold": threshold, "precision": round(precision, 4), "recall": round(recall, 4)})
+    return found

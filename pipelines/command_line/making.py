@@ -6,8 +6,13 @@ from typing import Annotated
 
 import typer
 
-from stepforge.pipelines.command_line.options import AsJson, Folder, show_report, warn_of_missing_shards
-from stepforge.pipelines.commands.exit_codes import one_line_errors
+from stepforge.pipelines.command_line.options import (
+    AsJson,
+    Folder,
+    one_line_errors,
+    show_report,
+    warn_of_missing_shards,
+)
 from stepforge.pipelines.storage.store import place_of
 from stepforge.pipelines.terminal.output import say
 

@@ -8,8 +8,7 @@ from typing import Annotated
 
 import typer
 
-from stepforge.pipelines.command_line.options import AsJson
-from stepforge.pipelines.commands.exit_codes import one_line_errors
+from stepforge.pipelines.command_line.options import AsJson, one_line_errors
 from stepforge.pipelines.terminal.output import say
 
 
@@ -63,13 +62,7 @@ def score(
         from stepforge.pipelines.scoring.score_text import scoring_text
 
         request = ScoreRequest(
-            model=model,
-            on=on,
-            shape=shape,
-            threshold=threshold,
-            limit=limit,
-            probes=probes,
-            scores_out=None if scores_out is None else str(scores_out),
+            model=model, on=on, shape=shape, threshold=threshold, limit=limit, probes=probes, scores_out=scores_out
         )
         with redirect_stdout(sys.stderr):
             found = measure(request, lambda line: say(line, err=True))

@@ -8,8 +8,15 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from stepforge.pipelines.command_line.options import AsJson, Folder, Limit, Overrides, RunFilePath, show_report
-from stepforge.pipelines.commands.exit_codes import one_line_errors
+from stepforge.pipelines.command_line.options import (
+    AsJson,
+    Folder,
+    Limit,
+    Overrides,
+    RunFilePath,
+    one_line_errors,
+    show_report,
+)
 from stepforge.pipelines.storage.store import AnyPath, place_of
 from stepforge.pipelines.terminal.output import say
 
@@ -77,7 +84,7 @@ def estimate(
     """Forecast rollouts, tokens, engine-hours and money of a run from a small pilot; leaves no files."""
     with one_line_errors():
         from stepforge.pipelines.estimate.estimate import estimate as forecast
-        from stepforge.pipelines.estimate.estimate_text import estimate_text
+        from stepforge.pipelines.estimate.estimate import estimate_text
 
         settings = _checked(run_file, overrides, limit)
         with redirect_stdout(sys.stderr):

@@ -5,8 +5,7 @@ from typing import Annotated
 
 import typer
 
-from stepforge.pipelines.command_line.options import AsJson, Folder
-from stepforge.pipelines.commands.exit_codes import one_line_errors
+from stepforge.pipelines.command_line.options import AsJson, Folder, one_line_errors
 from stepforge.pipelines.storage.store import place_of
 from stepforge.pipelines.terminal.output import say
 

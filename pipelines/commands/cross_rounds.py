@@ -9,8 +9,8 @@ from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from stepforge.pipelines.exports.contract import asked
 from stepforge.pipelines.exports.right_paths import right_paths
-from stepforge.pipelines.exports.rows import asked
 from stepforge.pipelines.exports.whole_solutions import PairRow, pair_row, wrong_solutions
 from stepforge.pipelines.storage.kept import read_curated
 from stepforge.pipelines.storage.layout import Layout
@@ -23,8 +23,6 @@ MOST = 2
 
 
 class CrossRoundPair(PairRow):
-    """A preference pair of two policies."""
-
     chosen_round: int
     rejected_round: int
 

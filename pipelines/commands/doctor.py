@@ -17,8 +17,6 @@ GPU_DEVICE = Path("/dev/nvidiactl")
 
 
 class Finding(NamedTuple):
-    """One check."""
-
     name: str
     ok: bool
     state: str

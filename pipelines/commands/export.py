@@ -13,6 +13,8 @@ from stepforge.pipelines.storage.store import AnyPath, write_text
 from stepforge.schemas.errors import BadInput
 from stepforge.schemas.own_part import is_own
 
+KINDS = {part().kind: part for part in EXPORTS}
+
 
 def export_again(folder: AnyPath, names: list[str]) -> Report:
     """Write the named exports, or all of the run's, unless they are up to date; return the run's report.
@@ -24,7 +26,7 @@ def export_again(folder: AnyPath, names: list[str]) -> Report:
         raise BadInput(f"{folder}: nothing is curated yet; resume it with `stepforge run`")
     run = with_exports(run, names)
     if not run.export:
-        raise BadInput(f"{folder}: the run lists no export; name one with --only: {_kinds()}")
+        raise BadInput(f"{folder}: the run lists no export; name one with --only: {', '.join(KINDS)}")
     with only_driver(layout) as session:
         wanted = [export for export in run.export if not names or export.name in names]
         export_apart(run.model_copy(update={"export": tuple(wanted)}), layout, session)
@@ -34,7 +36,6 @@ def export_again(folder: AnyPath, names: list[str]) -> Report:
 
 
 def with_exports(run: RunFile, names: list[str]) -> RunFile:
-    kinds = {part().kind: part for part in EXPORTS}
     added = []
     for name in dict.fromkeys(names):
         listed = next((export for export in run.export if export.name == name), None)
@@ -42,11 +43,7 @@ def with_exports(run: RunFile, names: list[str]) -> RunFile:
             raise BadInput(f"--only {name}: the user's own format; only `stepforge run` imports and writes it")
         if listed:
             continue
-        if name not in kinds:
-            raise BadInput(f"--only {name}: neither an export of this run nor a kind; the kinds are {_kinds()}")
-        added.append(kinds[name]())
+        if name not in KINDS:
+            raise BadInput(f"--only {name}: neither an export of this run nor a kind; the kinds are {', '.join(KINDS)}")
+        added.append(KINDS[name]())
     return run.model_copy(update={"export": (*run.export, *added)})
-
-
-def _kinds() -> str:
-    return ", ".join(part().kind for part in EXPORTS)

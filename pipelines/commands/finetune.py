@@ -37,14 +37,6 @@ class Example(NamedTuple):
     """With the end-of-text token."""
 
 
-def pairs_of(folder: Path) -> list[tuple[str, str]]:
-    rows: list[tuple[str, str]] = []
-    for path in sorted(folder.glob("train-*.parquet")):
-        table = pq.read_table(path, columns=["prompt", "completion"], page_checksum_verification=True)
-        rows += zip(*(table[column].to_pylist() for column in ("prompt", "completion")), strict=True)
-    return rows
-
-
 def tokenized(rows: Sequence[tuple[str, str]], encode: Any, end: int, longest: int) -> list[Example]:
     """Return the rows as tokens; those that do not fit the context are left out."""
     found = [Example(list(encode(prompt)), [*encode(completion), end]) for prompt, completion in rows]
@@ -109,8 +101,11 @@ def main() -> None:
     model.to("cuda" if torch.cuda.is_available() else "cpu").train()
     end = model.generation_config.eos_token_id or model.config.eos_token_id
     tokenizer = load_tokenizer(located, None)
-    read = [pair for name in chosen.exports for pair in pairs_of(chosen.data / name)]
-    rows = tokenized(read, tokenizer.encode, end[0] if isinstance(end, list) else end, longest_of(model))
+    paths = [path for name in chosen.exports for path in sorted((chosen.data / name).glob("train-*.parquet"))]
+    tables = [pq.read_table(p, columns=["prompt", "completion"], page_checksum_verification=True) for p in paths]
+    read = [(row["prompt"], row["completion"]) for table in tables for row in table.to_pylist()]
+    longest = getattr(model.config, "max_position_embeddings", None) or 1 << 30
+    rows = tokenized(read, tokenizer.encode, end[0] if isinstance(end, list) else end, longest)
     if not rows:
         sys.exit(f"finetune: {chosen.data}: no rows in {' or '.join(chosen.exports)}; list one under [[export]]")
     train(model, rows, chosen)
@@ -124,10 +119,6 @@ def main() -> None:
         from transformers import AutoTokenizer
 
         AutoTokenizer.from_pretrained(located).save_pretrained(chosen.out)
-
-
-def longest_of(model: Any) -> int:
-    return int(getattr(model.config, "max_position_embeddings", 0) or 1 << 30)
 
 
 if __name__ == "__main__":

@@ -61,9 +61,15 @@ def grade_file(
     The answer is a bare answer or a worked solution that frames it. ``verifier`` (``module:function``) decides instead,
     in isolation; it gets the row's ``question`` and, as ``kept``, its other texts. ``audit`` names a column of other
     verdicts to compare with; then rows are written only with ``out``.
+
+    Raises BadInput: neither an answer nor a verifier is named, there is no such function, or a row cannot be graded.
     """
     started = time.monotonic()
-    rule = _rule(answer, verifier)
+    if verifier is not None:
+        verifier_function(verifier)
+    elif answer is None:
+        raise BadInput("--answer: name the column of the reference, or a --verifier that decides")
+    rule = None if verifier is None else PythonVerifier(function=verifier)
     if out is not None and not out.parent.is_dir():
         raise BadInput(f"{out}: the folder {out.parent} does not exist; create it or name another --out")
     if out is not None and out.is_dir():
@@ -102,19 +108,6 @@ def _line(row: Row, place: str) -> str:
         return json.dumps(to_jsonable_python(row, inf_nan_mode="null", bytes_mode="base64", fallback=str)) + "\n"
     except ValueError as error:
         raise BadInput(f"{place}: cannot be written as JSON ({error}); drop the column") from None
-
-
-def _rule(answer: str | None, verifier: str | None) -> PythonVerifier | None:
-    """Return the verifier, if one decides.
-
-    Raises BadInput: neither an answer nor a verifier is named, or there is no such function.
-    """
-    if verifier is None:
-        if answer is None:
-            raise BadInput("--answer: name the column of the reference, or a --verifier that decides")
-        return None
-    verifier_function(verifier)
-    return PythonVerifier(function=verifier)
 
 
 def _found(

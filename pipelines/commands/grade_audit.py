@@ -1,6 +1,6 @@
 """Comparing our verdicts with those of another grader or of people, by kind of answer."""
 
-from collections import Counter
+from collections import Counter, defaultdict
 
 from stepforge.grading.verdict import subject
 from stepforge.schemas.errors import BadInput
@@ -17,8 +17,6 @@ _SAID: dict[str, Outcome] = {
 
 
 class Example(Record):
-    """A row on which the verdicts differ."""
-
     row: str
     reference: str | None
     extracted: str | None
@@ -35,8 +33,6 @@ class Disagreement(Record):
 
 
 class Audit(Record):
-    """How another column of verdicts compares with ours."""
-
     column: str
     agree: int
     disagree: int
@@ -60,12 +56,10 @@ class Audit(Record):
 
 
 class Auditor:
-    """Counts as rows are graded."""
-
     def __init__(self, column: str) -> None:
         self.column = column
         self._counts: Counter[tuple[Outcome, Outcome, str]] = Counter()
-        self._examples: dict[tuple[Outcome, Outcome, str], list[Example]] = {}
+        self._examples: dict[tuple[Outcome, Outcome, str], list[Example]] = defaultdict(list)
         self._agree = 0
 
     def theirs(self, row: dict[str, object], place: str) -> Outcome:
@@ -85,9 +79,8 @@ class Auditor:
             return
         key = (ours, theirs, subject(reference, extracted))
         self._counts[key] += 1
-        examples = self._examples.setdefault(key, [])
-        if len(examples) < EXAMPLES:
-            examples.append(Example(row=place, reference=reference, extracted=extracted))
+        if self._counts[key] <= EXAMPLES:
+            self._examples[key].append(Example(row=place, reference=reference, extracted=extracted))
 
     def result(self) -> Audit:
         found = tuple(

@@ -1,6 +1,6 @@
 """The problems of a run, one per line: how far each got, what was found in its solutions, and why it was lost."""
 
-from collections.abc import Iterable
+from collections.abc import Iterator
 from typing import NamedTuple
 
 from stepforge.labelers.oracle import oracle_verdict
@@ -11,7 +11,7 @@ from stepforge.pipelines.run_folder.row_index import problem_ids
 from stepforge.pipelines.storage.layout import Layout, ShardStage, shard_index
 from stepforge.pipelines.storage.shards import read_rows
 from stepforge.pipelines.storage.store import AnyPath
-from stepforge.schemas.labeled import COMPLETIONS, TOKENS, LabeledProblem, LabeledSolution, Verdict
+from stepforge.schemas.labeled import COMPLETIONS, TOKENS, LabeledProblem, LabeledSolution
 from stepforge.schemas.problem import Problem
 from stepforge.schemas.record import Record
 
@@ -30,8 +30,6 @@ class Filters(NamedTuple):
 
 
 class ListedProblem(Record):
-    """What is known of a problem, in one line."""
-
     id: str
     state: str
     """``labeled``, ``failed``, ``rejected``, or the next stage to do."""
@@ -50,24 +48,21 @@ class ListedProblem(Record):
 def list_problems(folder: AnyPath, filters: Filters) -> list[ListedProblem]:
     _, layout = open_run(folder)
     lost = lost_problems(layout)
-    known = {row.id: row for row in (*_unlabeled(layout), *_labeled(layout))}
+    known = {row.id: row for row in _reached(layout)}
     for name, loss in lost.items():
         row = known.get(name, ListedProblem(id=name, state=loss.how))
         known[name] = row.model_copy(update={"state": loss.how, "why": str(loss)})
     return [row for row in known.values() if not any(filters) or _fits(row, filters)]
 
 
-def _unlabeled(layout: Layout) -> Iterable[ListedProblem]:
+def _reached(layout: Layout) -> Iterator[ListedProblem]:
+    """Yield the problems of each stage; of one that came further, the last counts."""
     for stage, state in UNLABELED.items():
         for path in layout.shards(stage):
             for name in problem_ids(layout, stage, shard_index(path)):
                 yield ListedProblem(id=name, state=state)
-
-
-def _labeled(layout: Layout) -> Iterable[ListedProblem]:
     for path in layout.shards("label"):
-        for row in read_rows(path, LabeledProblem, without=(*COMPLETIONS, *TOKENS)):
-            yield _counted(row)
+        yield from map(_counted, read_rows(path, LabeledProblem, without=(*COMPLETIONS, *TOKENS)))
 
 
 def _counted(row: LabeledProblem) -> ListedProblem:
@@ -86,10 +81,10 @@ def _counted(row: LabeledProblem) -> ListedProblem:
 
 
 def _disagree(problem: Problem, solution: LabeledSolution) -> bool:
-    verdicts: list[Verdict] = [solution.verdict, *solution.others, oracle_verdict(problem, solution.rollout)]
-    found = {verdict.first_error for verdict in verdicts if not verdict.abstained}
+    verdicts = (solution.verdict, *solution.others, oracle_verdict(problem, solution.rollout))
     people = solution.rollout.people
-    return len(found if people is None else found | {people.first_error}) > 1
+    named = {verdict.first_error for verdict in verdicts if not verdict.abstained}
+    return len(named | ({people.first_error} if people else set())) > 1
 
 
 def _fits(row: ListedProblem, filters: Filters) -> bool:
@@ -102,8 +97,8 @@ def problems_text(rows: list[ListedProblem], folder: AnyPath) -> str:
     if not rows:
         return "no such problem"
     head = ("problem", "state", "solutions", "right answers", "wrong step found", "abstained", "disagree", "why")
-    cells = [_cells(row) for row in rows]
-    return f"{table([head, *cells])}\n\n{len(rows)} problems; to see one with its steps: stepforge show {folder} ID"
+    shown = table([head, *map(_cells, rows)])
+    return f"{shown}\n\n{len(rows)} problems; to see one with its steps: stepforge show {folder} ID"
 
 
 def _cells(row: ListedProblem) -> tuple[str, ...]:

@@ -18,8 +18,7 @@ from stepforge.labelers.rules import RULES, Agreement, AnyRule, Fusion, People, 
 from stepforge.pipelines.datasets.splits import split_of
 from stepforge.pipelines.datasets.writer import export_all
 from stepforge.pipelines.progress.status import open_run
-from stepforge.pipelines.reports.error_sets import LEAST_LABELS, in_half
-from stepforge.pipelines.reports.people import people_verdict
+from stepforge.pipelines.reports.people import LEAST_LABELS, in_half, people_verdict
 from stepforge.pipelines.reports.records import Report
 from stepforge.pipelines.reports.report import write_report
 from stepforge.pipelines.review.agreement import reliabilities
@@ -36,7 +35,7 @@ from stepforge.pipelines.storage.layout import Layout
 from stepforge.pipelines.storage.shards import ShardMetadata, read_rows, read_shard, shard_metadata, write_shard
 from stepforge.pipelines.storage.store import AnyPath, write_text
 from stepforge.schemas.errors import BadInput
-from stepforge.schemas.labeled import COMPLETIONS, LabeledProblem, Rejected, Verdict
+from stepforge.schemas.labeled import COMPLETIONS, LabeledProblem, Rejected
 from stepforge.schemas.own_part import is_own
 
 POOLED_SOLUTIONS = 2000
@@ -73,10 +72,8 @@ def _relabel_shard(source: AnyPath, run: RunFile, target: Layout, rule: AnyRule,
         rows = [people.heard(row) for row in rows]
     rows = [relabeled(row, rule) for row in rows]
     report = ShardReport(stage="label", shard=old.shard, rows_in=len(rows), rows_out=len(rows))
-    stamp: ShardMetadata = {
-        **metadata,
-        "rule": rule.model_dump(mode="json", exclude={"findings"}),
-    }  # rule.json has them once
+    # rule.json has the findings once
+    stamp: ShardMetadata = {**metadata, "rule": rule.model_dump(mode="json", exclude={"findings"})}
     path = target.shard("label", old.shard)
     write_shard(path, rows, LabeledProblem, {**stamp, "report": report.model_dump(mode="json")})
     made = curated(rows, run.curate)
@@ -146,18 +143,15 @@ def _judged(
 
 def _skills(run: RunFile, layout: Layout) -> tuple[Skill, ...]:
     """Measure every labeler on the training split's problems with a known truth: the oracle split."""
-    found = skills_of(_verdicts_with_truth(run, layout))
+    rows = (row for path in layout.shards("label") for row in read_rows(path, LabeledProblem, without=COMPLETIONS))
+    found = skills_of(
+        (verdict, oracle_verdict(row.problem, solution.rollout).first_error)
+        for row in rows
+        if row.problem.truth is not None and split_of(row.problem.group, run.test_share) == "train"
+        for solution in row.solutions
+        if solution.rollout.outcome != "undetermined"
+        for verdict in opinions(solution, ())
+    )
     if not found:
         raise BadInput("--rule fusion: needs problems with a known truth to measure the labelers on; add a family")
     return tuple(skill for skill in found if skill.labeler not in (ORACLE, "consensus"))
-
-
-def _verdicts_with_truth(run: RunFile, layout: Layout) -> Iterator[tuple[Verdict, int | None]]:
-    for path in layout.shards("label"):
-        for row in read_rows(path, LabeledProblem, without=COMPLETIONS):
-            if row.problem.truth is None or split_of(row.problem.group, run.test_share) != "train":
-                continue
-            for solution in row.solutions:
-                if solution.rollout.outcome != "undetermined":
-                    truth = oracle_verdict(row.problem, solution.rollout).first_error
-                    yield from ((verdict, truth) for verdict in opinions(solution, ()))

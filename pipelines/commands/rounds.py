@@ -6,6 +6,7 @@ same ``stepforge run --rounds`` resumes where it stopped, in any round.
 """
 
 import json
+import re
 import shutil
 import subprocess
 import sys
@@ -22,7 +23,7 @@ from stepforge.pipelines.reports.report import VETTED_BASE_RATE
 from stepforge.pipelines.scorers import AnyScorer, Surprise
 from stepforge.pipelines.scorers.surprise import HEAD_FILE
 from stepforge.pipelines.scoring.cases import run_cases
-from stepforge.pipelines.scoring.first_errors import first_errors
+from stepforge.pipelines.scoring.first_errors import FirstErrors, first_errors
 from stepforge.pipelines.settings.run_file import RunFile
 from stepforge.pipelines.storage.store import AnyPath, write_text
 from stepforge.pipelines.terminal.output import say
@@ -36,8 +37,6 @@ VETTED = f"base rate: at least {VETTED_BASE_RATE}"
 
 
 class Round(Record):
-    """The results of one round."""
-
     number: int
     model: str
     pass_rate: float | None
@@ -71,27 +70,19 @@ def run_rounds(run: RunFile, folder: AnyPath, count: int, run_all: RunAll) -> li
         raise BadInput("--rounds: nothing is listed under [[export]] to train on")
     model, done, scorer = run.engine.model, [], run.scorer
     for number in range(1, count + 1):
-        place = folder / f"round-{number:02d}"
-        settings = round_settings(run.model_copy(update={"scorer": scorer}), number, model)
-        found = with_scorer(round_figures(number, model, run_all(settings, place)), settings, place)
-        if run.train.same_problems and number > 1:
-            places = [folder / f"round-{n:02d}" for n in range(1, number + 1)]
-            found = found.model_copy(
-                update={"cross_round_pairs": write_cross_round_pairs(places, folder / CROSS_ROUND_PAIRS)}
-            )
-        done.append(found)
+        places = [folder / f"round-{n:02d}" for n in range(1, number + 1)]
+        place = places[-1]
+        same = number == 1 or run.train.same_problems
+        seed = run.seed if same else seed_of(run.seed, "round", number)
+        engine = run.engine.model_copy(update={"model": model})
+        report = run_all(run.model_copy(update={"engine": engine, "scorer": scorer, "seed": seed}), place)
+        pairs = write_cross_round_pairs(places, folder / CROSS_ROUND_PAIRS) if same and number > 1 else 0
+        done.append(_round(number, model, report, _scored(place) if scorer else None, pairs))
         write_text(folder / "rounds.json", json.dumps([r.model_dump() for r in done], indent=1) + "\n")
         if number < count:
             model = str(trained(run.train.command, place, model))
             scorer = trained_scorer(scorer, place, model)
     return done
-
-
-def round_settings(run: RunFile, number: int, model: str) -> RunFile:
-    same = number == 1 or run.train.same_problems
-    seed = run.seed if same else seed_of(run.seed, "round", number)
-    engine = run.engine.model_copy(update={"model": model})
-    return run.model_copy(update={"engine": engine, "seed": seed})
 
 
 def trained(command: tuple[str, ...], place: Path, model: str) -> Path:
@@ -108,7 +99,7 @@ def trained(command: tuple[str, ...], place: Path, model: str) -> Path:
         "out": str(beside.resolve()),
         "pairs": str((place.parent / CROSS_ROUND_PAIRS).resolve()),
     }
-    filled = [_filled(part, values) for part in command]
+    filled = [re.sub(r"\{(\w+)\}", lambda found: values.get(found[1], found[0]), part) for part in command]
     say(f"training: {' '.join(filled)}", err=True)
     code = _exit_code(filled, log)
     if code or not (beside / "config.json").exists():
@@ -141,24 +132,13 @@ def _exit_code(command: Sequence[str], log: Path) -> int:
         return subprocess.run(command, stdout=output, stderr=subprocess.STDOUT, check=False).returncode  # noqa: S603
 
 
-def with_scorer(figures: Round, run: RunFile, place: Path) -> Round:
-    """Add the figures of the round's reward model, if it has one and the truth is known."""
-    if run.scorer is None:
-        return figures
+def _scored(place: Path) -> FirstErrors | None:
+    """Return the figures of the round's reward model; None if the truth of no scored solution is known."""
     cases = [case for case in run_cases(str(place), None) if case.scores]
-    if not cases:
-        return figures
-    found = first_errors(cases)
-    return figures.model_copy(update={"scorer_f1": found.average_f1, "scorer_auc": found.step_auc})
+    return first_errors(cases) if cases else None
 
 
-def _filled(part: str, values: dict[str, str]) -> str:
-    for name, value in values.items():
-        part = part.replace("{" + name + "}", value)
-    return part
-
-
-def round_figures(number: int, model: str, report: Report) -> Round:
+def _round(number: int, model: str, report: Report, scored: FirstErrors | None, pairs: int) -> Round:
     solved = report.stages.get("solve")
     outcomes = solved.outcomes if solved else {}  # of all problems: vetting comes later
     right, trials = outcomes.get("correct", 0), outcomes.get("correct", 0) + outcomes.get("wrong", 0)
@@ -175,7 +155,10 @@ def round_figures(number: int, model: str, report: Report) -> Round:
         correct_solution_accuracy=vetted.correct_solution_accuracy if vetted else None,
         generated_tokens=report.cost.generated_tokens,
         tokens_per_solution=standing.generated_tokens_per_solution if standing else None,
+        scorer_f1=scored.average_f1 if scored else None,
+        scorer_auc=scored.step_auc if scored else None,
         rows={name: export.rows["train"] for name, export in report.exports.items()},
+        cross_round_pairs=pairs,
     )
 
 

@@ -18,8 +18,6 @@ RUN_FILE = "run file"
 
 
 class Setting(NamedTuple):
-    """One field of a record."""
-
     name: str
     type: str
     default: str

@@ -12,12 +12,10 @@ from stepforge.pipelines.storage.store import AnyPath
 from stepforge.schemas.errors import BadInput
 from stepforge.schemas.labeled import LabeledProblem, LabeledSolution, StepLabel, Verdict
 from stepforge.schemas.problem import Problem
-from stepforge.schemas.rollout import Rollout, SolvedProblem, Step
+from stepforge.schemas.rollout import Rollout, SolvedProblem
 
 
 class Found(NamedTuple):
-    """The latest state of a problem."""
-
     row: Row
     loss: Loss | None
 
@@ -47,7 +45,7 @@ def problem_text(found: Found) -> str:
         costs = ", ".join(f"{c.labeler} {c.cost.rollouts} rollouts {c.cost.generated_tokens} tokens" for c in row.costs)
         blocks += [*(_solution(row.problem, solution) for solution in row.solutions), f"cost: {costs}"]
     elif isinstance(row, SolvedProblem):
-        blocks += [f"solution {r.id}: {_ending(r)}\n{r.text}" for r in row.rollouts]
+        blocks += [f"solution {r.id}: {r.outcome}, {ending(r)}\n{r.text}" for r in row.rollouts]
     return "\n\n".join(blocks)
 
 
@@ -55,10 +53,9 @@ def _problem(row: Row) -> Problem:
     return row if isinstance(row, Problem) else row.problem
 
 
-def _ending(rollout: Rollout) -> str:
-    """The outcome, and the answer that decided it."""
+def ending(rollout: Rollout) -> str:
     answer = "no answer" if rollout.answer is None else f"answer {rollout.answer}"
-    return f"{rollout.outcome}, {answer}{', cut off at the token limit' if rollout.truncated else ''}"
+    return f"{answer}{', cut off at the token limit' if rollout.truncated else ''}"
 
 
 def _head(problem: Problem) -> str:
@@ -75,19 +72,15 @@ def _head(problem: Problem) -> str:
 
 def _solution(problem: Problem, solution: LabeledSolution) -> str:
     truth = oracle_verdict(problem, solution.rollout)
-    lines = [f"solution {solution.rollout.id}: {_ending(solution.rollout)}"]
+    lines = [f"solution {solution.rollout.id}: {solution.rollout.outcome}, {ending(solution.rollout)}"]
     for i, step in enumerate(solution.rollout.steps):
         true = f"{truth.classes[i]:8} " if truth.classes else ""
         mark = ">" if solution.verdict.first_error == i else " "
-        label = solution.labels[i]
-        lines.append(f"{mark} {i + 1:2} {_counts(label):>16}  {_belief(label)}{true}{_written(step)}")
+        label, author = solution.labels[i], "(tool)" if step.author == "tool" else ""
+        lines.append(f"{mark} {i + 1:2} {_counts(label):>16}  {_belief(label)}{true}{author}{step.text.rstrip()}")
     verdicts = [solution.verdict, *solution.others, *([] if truth.reason == NO_TRUTH else [truth])]
     lines += [_opinion(verdict) for verdict in verdicts]
     return "\n".join(lines)
-
-
-def _written(step: Step) -> str:
-    return f"(tool){step.text.rstrip()}" if step.author == "tool" else step.text.rstrip()
 
 
 def _counts(label: StepLabel | None) -> str:

@@ -18,17 +18,15 @@ import torch
 
 from stepforge.pipelines.engines.model_files import locate
 from stepforge.pipelines.engines.tokenization import load_tokenizer
-from stepforge.pipelines.scorers.networks import load_network
 from stepforge.pipelines.scorers.surprise import Surprise
-from stepforge.pipelines.scorers.surprise_head import HeadTraining, SurpriseHead, step_features, train_head
+from stepforge.pipelines.scorers.surprise_head import HeadTraining, step_features, train_head
+from stepforge.pipelines.scorers.transformers_model import load_network
 from stepforge.schemas.errors import BadInput
 
 EXPORT = "stepwise"
 
 
 class Row(NamedTuple):
-    """One labeled solution."""
-
     question: str
     steps: tuple[str, ...]
     targets: tuple[float | None, ...]
@@ -62,17 +60,6 @@ def read_solutions(settings: Surprise, solutions: Sequence[tuple[str, Sequence[s
     return found
 
 
-def train_scorer(data: Path, settings: Surprise, out: Path, training: HeadTraining, seed: int) -> SurpriseHead:
-    rows = rows_of(data)
-    sys.stdout.write(f"reading {len(rows)} solutions with {settings.model}\n")
-    head = train_head(
-        read_solutions(settings, [row[:2] for row in rows]), [row.targets for row in rows], training, seed
-    )
-    head.save(out)
-    sys.stdout.write(f"wrote {out}\n")
-    return head
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--data", type=Path, required=True, help="a run's datasets folder")
@@ -86,9 +73,14 @@ def main() -> None:
     torch.set_num_threads(chosen.threads)
     settings = Surprise(model=chosen.model, prompt=chosen.prompt)
     try:
-        train_scorer(chosen.data, settings, chosen.out, HeadTraining(steps=chosen.steps), chosen.seed)
+        rows = rows_of(chosen.data)
+        sys.stdout.write(f"reading {len(rows)} solutions with {settings.model}\n")
+        read, targets = read_solutions(settings, [row[:2] for row in rows]), [row.targets for row in rows]
+        head = train_head(read, targets, HeadTraining(steps=chosen.steps), chosen.seed)
     except BadInput as error:
         parser.exit(2, f"train_scorer: {error}\n")
+    head.save(chosen.out)
+    sys.stdout.write(f"wrote {chosen.out}\n")
 
 
 if __name__ == "__main__":

@@ -11,17 +11,16 @@ import numpy as np
 
 from stepforge.labelers import speaking
 from stepforge.labelers.oracle import oracle_verdict
-from stepforge.pipelines.bench.comparison import difference, holm
-from stepforge.pipelines.bench.measure import RATIOS, Array, ratio, resamples, rounded
+from stepforge.pipelines.bench.measure import Array, difference, holm, ratio, resamples, rounded
 from stepforge.pipelines.progress.status import open_run
-from stepforge.pipelines.reports.label_accuracy import Judged
+from stepforge.pipelines.reports.label_accuracy import Judged, counted
 from stepforge.pipelines.reports.people import people_verdict
-from stepforge.pipelines.reports.share import Share, share_of
 from stepforge.pipelines.reports.text import figure, table, with_interval
 from stepforge.pipelines.storage.layout import Layout
 from stepforge.pipelines.storage.shards import read_rows
 from stepforge.pipelines.storage.store import AnyPath
 from stepforge.schemas.errors import BadInput
+from stepforge.schemas.interval import Share, share_of
 from stepforge.schemas.labeled import COMPLETIONS, TOKENS, LabeledProblem, LabeledSolution, Verdict
 from stepforge.schemas.record import Record
 
@@ -46,8 +45,6 @@ class Difference(Record):
 
 
 class Comparison(Record):
-    """Two runs, the first and the second."""
-
     runs: tuple[str, str]
     problems_in_both: int
     problems_only_in: tuple[int, int]
@@ -59,8 +56,6 @@ class Comparison(Record):
 
 
 class _Problem(NamedTuple):
-    """One problem of one run."""
-
     sums: tuple[float, ...]
     """Hits and counts of each figure, alternating."""
     labels: dict[int, int]
@@ -110,8 +105,8 @@ def _figures(labelers: Sequence[str]) -> dict[str, Counted]:
         "abstained": _solutions(lambda s: s.verdict.abstained),
     }
     for name in (None, *labelers):
-        found[f"{name or 'label'}: first error exact"] = _judged(name, RATIOS["first_error_accuracy"])
-        found[f"{name or 'label'}: right solutions left clean"] = _judged(name, RATIOS["correct_solution_accuracy"])
+        found[f"{name or 'label'}: first error exact"] = _judged(name, "wrong_answer exact", "wrong_answer")
+        found[f"{name or 'label'}: right solutions left clean"] = _judged(name, "right exact", "right")
     found["rollouts per solution"] = _spent("rollouts")
     found["generated tokens per solution"] = _spent("generated_tokens")
     return found
@@ -123,20 +118,20 @@ def _solutions(
     return lambda row: (sum(test(s) for s in row.solutions if among(s)), sum(map(among, row.solutions)))
 
 
-def _judged(labeler: str | None, share: Callable[[Judged], tuple[float, float]]) -> Counted:
+def _judged(labeler: str | None, hit: str, among: str) -> Counted:
     """Count over the solutions with a known truth; ``labeler`` None is the exported label's."""
 
-    def counted(row: LabeledProblem) -> tuple[float, float]:
-        judged = [
-            share(Judged(verdict, truth, s.rollout.outcome == "correct"))
+    def counts(row: LabeledProblem) -> tuple[float, float]:
+        marks = counted(
+            Judged(verdict, truth, s.rollout.outcome == "correct")
             for s in row.solutions
             if s.rollout.outcome != "undetermined" and (truth := _truth(row, s)) is not None
             for verdict in (s.verdict, *(s.others if labeler else ()))
             if labeler in (None, verdict.labeler)
-        ]
-        return sum(hit for hit, _ in judged), sum(count for _, count in judged)
+        )
+        return marks[hit], marks[among]
 
-    return counted
+    return counts
 
 
 def _truth(row: LabeledProblem, solution: LabeledSolution) -> Verdict | None:

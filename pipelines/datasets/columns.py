@@ -13,8 +13,7 @@ from stepforge.filters import WrongReference
 from stepforge.generators.families.templates import Templates
 from stepforge.generators.problem_sets import LICENSE, ProblemSet
 from stepforge.generators.written import ModelSource
-from stepforge.pipelines.exports.contract import Export
-from stepforge.pipelines.exports.rows import generation_model
+from stepforge.pipelines.exports.contract import Export, generation_model
 from stepforge.pipelines.settings.run_file import RunFile, problem_sets
 from stepforge.schemas.arrow import array_of, arrow_schema
 from stepforge.schemas.labeled import LabeledProblem
@@ -26,21 +25,12 @@ OWN_LICENSE = "apache-2.0"
 KEPT = pa.field("kept", pa.string())
 
 
-def carries_columns(run: RunFile) -> bool:
-    """Whether a problem set of the run names columns to ``keep``, or a filter adds one."""
-    added = any(isinstance(part, WrongReference) and part.then != "drop" for part in run.vet)
-    return added or any(part.keep or part.row_license for part in problem_sets(run))
-
-
 class ProblemColumns(Record):
-    """Every row's facts about its problem."""
-
     problem_source: str
     """The family or the problem set."""
     license: str
     """The row's own, else that of the source; ``unknown`` if a problem set gives none."""
     generation_model: str
-    """Who wrote the solutions."""
     pass_rate: float | None
     """Share of right answers among the problem's solutions."""
     parents: tuple[str, ...]
@@ -48,18 +38,18 @@ class ProblemColumns(Record):
 
 
 class About(NamedTuple):
-    """What a run adds to the rows of every data set."""
-
     licenses: Mapping[str, str]
     """By problem source."""
     carries: bool
-    """Whether a problem set names columns to ``keep``."""
+    """Whether a problem set names columns to ``keep``, or a filter adds one."""
 
     @classmethod
     def of(cls, run: RunFile) -> "About":
         found = [source_of(part) for part in run.generate]
-        free = {f"{source.name}_free": source.license for source in found}
-        return cls(free | {source.name: source.license for source in found}, carries_columns(run))
+        worded = {f"{source.name}_{wording}": source.license for source in found for wording in ("free", "long")}
+        added = any(isinstance(part, WrongReference) and part.then != "drop" for part in run.vet)
+        carries = added or any(part.keep or part.row_license for part in problem_sets(run))
+        return cls(worded | {source.name: source.license for source in found}, carries)
 
     def columns(self, problem: LabeledProblem) -> dict[str, object]:
         own = next((column.value for column in problem.problem.kept if column.name == LICENSE), None)
@@ -77,10 +67,8 @@ class About(NamedTuple):
 
 
 class Source(NamedTuple):
-    """Where problems come from."""
-
     name: str
-    """Of the family or the problem set; families with free wording add ``_free``."""
+    """Of the family or the problem set; free and long wording add ``_free`` and ``_long``."""
     where: str
     license: str
     """``unknown`` if a problem set tells none, or for a part of the user's own."""

@@ -27,11 +27,7 @@ _COMPRESSED = pa.ipc.IpcWriteOptions(compression="lz4")
 
 
 def write_part(
-    path: AnyPath,
-    problems: Iterable[LabeledProblem],
-    exports: Sequence[Export],
-    test_share: float,
-    about: About,
+    path: AnyPath, problems: Iterable[LabeledProblem], exports: Sequence[Export], test_share: float, about: About
 ) -> None:
     with committed(path) as file, ZipFile(file, "w") as archive:
         streams = {split: [_Stream(archive, export, split, about) for export in exports] for split in SPLITS}
@@ -53,8 +49,6 @@ def read_part(path: AnyPath, export: Export, split: str) -> Iterator[pa.Table]:
 
 @dataclass(eq=False)
 class _Stream:
-    """The rows of one split of one data set on their way into the file."""
-
     archive: ZipFile
     export: Export
     split: str

@@ -16,8 +16,6 @@ from stepforge.schemas.record import Record
 
 
 class FileStamp(Record):
-    """One file."""
-
     size: int
     sha256: str
 

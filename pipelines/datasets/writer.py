@@ -24,8 +24,7 @@ import pyarrow.parquet as pq
 
 from stepforge.pipelines.datasets.columns import About
 from stepforge.pipelines.datasets.shard_parts import BATCH_ROWS, read_part, write_part
-from stepforge.pipelines.datasets.split_files import write_split
-from stepforge.pipelines.datasets.splits import SPLITS
+from stepforge.pipelines.datasets.splits import SPLITS, write_split
 from stepforge.pipelines.datasets.stamp import read_stamp, stamp_file, stamp_of, write_stamp
 from stepforge.pipelines.exports import AnyExport
 from stepforge.pipelines.exports.balance import evened
@@ -129,7 +128,6 @@ def _forget(folder: AnyPath) -> None:
 
 
 def rows_by_split(layout: Layout, name: str) -> dict[str, int]:
-    """Return the rows of a data set by split, counted from the files' own footers."""
     folder = layout.datasets / name
     return {split: sum(row_count(path) for path in folder.glob(f"{split}-*.parquet")) for split in SPLITS}
 
@@ -151,20 +149,17 @@ def _workplace(final: AnyPath, token: str) -> Iterator[Path]:
 
 def _put_in_place(folder: Path, final: AnyPath) -> None:
     """Replace a data set; one without rows has no folder."""
+    _forget(final)
     if isinstance(final, Path):
-        shutil.rmtree(final, ignore_errors=True)
         if any(folder.iterdir()):
             folder.rename(final)
         fsync_folder(final.parent)
         return
-    for old in list(final.glob("*")):
-        old.unlink(missing_ok=True)
     for path in sorted(folder.iterdir()):
         (final / path.name).write_bytes(path.read_bytes())
 
 
 def _inputs(run: RunFile, layout: Layout, export: AnyExport) -> str:
-    """Return a digest of the shards and settings that an export is made from."""
     shards = [(path.name, path.stat().st_size, path.stat().st_mtime_ns) for path in layout.shards("curate")]
     text = json.dumps([shards, settings_of_part(export), run.test_share, VERSION])
     return blake2b(text.encode(), digest_size=12).hexdigest()

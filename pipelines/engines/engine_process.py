@@ -86,8 +86,6 @@ def reason_from_stderr() -> Iterator[None]:
 
 
 class _Pump:
-    """Captures standard error from its creation on."""
-
     def __init__(self) -> None:
         self._lines: list[str] = []
         self._holding = True

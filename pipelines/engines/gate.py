@@ -6,6 +6,7 @@ not waiting. The others wait here, first come, first served.
 """
 
 import asyncio
+import re
 import time
 from typing import NamedTuple
 
@@ -30,12 +31,11 @@ STUCK_REQUESTS = 8
 """Consecutive abandoned requests, with no other answer in between, at which the engine itself counts as hung."""
 MOST_TOKENS = 2**31
 """Larger than any context."""
+LONE_SURROGATE = re.compile("[\ud800-\udfff]")
 COUNTED = ("rollouts", "generated_tokens", "prompt_tokens", "cached_tokens", "errors", "cancelled")
 
 
 class Answer(NamedTuple):
-    """A completion and its cost."""
-
     completion: Completion
     engine_seconds: float
     """Its share of the engine's time: each busy second is divided among the requests then in flight, so all shares add
@@ -43,7 +43,6 @@ class Answer(NamedTuple):
 
 
 def capacity_of(settings: AnyEngine, engine: Engine) -> int:
-    """Return how many requests an engine is given at a time, at most."""
     if isinstance(engine, LoadReporting):
         return QUEUED * engine.max_num_seqs
     if isinstance(settings, TransformersEngineSettings):
@@ -66,8 +65,6 @@ def outage_of(settings: AnyEngine) -> Outage:
 
 
 class EngineGate:
-    """Asks an engine for single completions on behalf of all shards of a worker."""
-
     def __init__(self, engine: Engine, capacity: int, limit: float | None = None, outage: Outage | None = None) -> None:
         """``limit`` is a request's time limit in seconds; ``outage`` says how long to wait for a server."""
         self.engine = engine
@@ -78,12 +75,10 @@ class EngineGate:
         self._clock = BusyClock()
         self._answers = self._unanswered = 0
         self._answered: tuple[Prompt, int, Sampling] | None = None
-        """A request that was answered."""
         self._waiting = 0
         self._counts = dict.fromkeys(COUNTED, 0)
 
     async def ask(self, prompt: Prompt, *, seed: int, sampling: Sampling) -> Answer:
-        """Return the completion of a request, as soon as there is room for it."""
         self._waiting += 1
         try:
             await self._turns.take()
@@ -180,7 +175,6 @@ class BusyClock:
         return self._share
 
     def busy(self) -> float:
-        """Return the seconds in which at least one request was in flight."""
         self._advance()
         return self._busy
 
@@ -198,29 +192,24 @@ def sound(completion: Completion) -> Completion:
     A finished text without tokens, tokens that do not match the text, invalid Unicode and impossible counts are engine
     faults. They say nothing about earlier steps, and must not reach the journal, or every retry would find them again.
     """
+    fault = _fault(completion)
+    return completion if fault is None else Completion.failed(f"the engine {fault}", "server")
+
+
+def _fault(completion: Completion) -> str | None:
     counts = (completion.tokens, completion.prompt_tokens, completion.cached_tokens)
     if not all(0 <= count <= MOST_TOKENS for count in counts):
-        return Completion.failed(
-            f"the engine counts its tokens as {', '.join(str(count)[:12] for count in counts)}", "server"
-        )
+        return f"counts its tokens as {', '.join(str(count)[:12] for count in counts)}"
     if completion.finish == "error":
-        return completion
+        return None
     if completion.tokens < 1:
-        return Completion.failed("the engine returned a completion without a token", "server")
-    if not _is_unicode(completion.text):
-        return Completion.failed("the engine returned a text that is not valid Unicode (a lone surrogate)", "server")
+        return "returned a completion without a token"
+    if LONE_SURROGATE.search(completion.text):
+        return "returned a text that is not valid Unicode (a lone surrogate)"
     ids, ends = completion.token_ids, completion.token_ends
     in_order = len(ids) == len(ends) and list(ends) == sorted(ends)
     if not in_order or (ids and (ends[-1] != len(completion.text) or min(ids) < 0 or max(ids) > MOST_TOKENS)):
-        return Completion.failed("the engine returned tokens that do not match their text", "server")
+        return "returned tokens that do not match their text"
     if len(completion.logprobs) not in (0, len(ids)):
-        return Completion.failed("the engine returned log-probabilities that do not match their tokens", "server")
-    return completion
-
-
-def _is_unicode(text: str) -> bool:
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        return False
-    return True
+        return "returned log-probabilities that do not match their tokens"
+    return None

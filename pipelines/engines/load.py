@@ -13,7 +13,6 @@ class EngineLoad(NamedTuple):
     """An engine's own report after its last step."""
 
     running: int
-    """Requests computed together."""
     cache_usage: float
     """Share of the key-value cache in use."""
     preemptions: int
@@ -22,15 +21,11 @@ class EngineLoad(NamedTuple):
 
 @runtime_checkable
 class LoadReporting(Protocol):
-    """An engine that knows its load."""
-
     @property
     def load(self) -> EngineLoad: ...
 
     @property
-    def max_num_seqs(self) -> int:
-        """Requests that it computes together at most."""
-        ...
+    def max_num_seqs(self) -> int: ...
 
 
 class Turns:

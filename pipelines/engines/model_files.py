@@ -18,16 +18,12 @@ CARRIED = {EMBEDDED: "weights", "embedded-free": "weights_free", "embedded-domai
 
 
 def embedded_folder(model: str = EMBEDDED) -> Path:
-    """Return where the package's own weights are, or would be."""
     return Path(str(files("stepforge.pipelines.embedded_policy"))) / CARRIED[model]
 
 
 def locate(model: str, setting: str = "engine.model", needs: Sequence[str] = ("config.json",)) -> str:
-    """Return the folder of a model, or its name if it is on the hub.
-
-    Raises:
-        BadInput: the folder or a required file is missing.
-    """
+    """Return the folder of a model, or its name if it is on the hub. Raises BadInput: the folder or a required file is
+    missing."""
     folder = embedded_folder(model) if model in CARRIED else Path(model).expanduser()
     if not folder.is_dir():
         if model in CARRIED:

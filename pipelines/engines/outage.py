@@ -22,9 +22,7 @@ class Outage:
         self._since: float | None = None
         self._said = False
         self.answers = 0
-        """How often it answered."""
         self.begun = 0
-        """How often it went down."""
         self._back = asyncio.Event()
 
     @property
@@ -33,15 +31,11 @@ class Outage:
 
     @property
     def seconds(self) -> float:
-        """How long it has been down; 0 while it is up."""
         return 0.0 if self._since is None else time.monotonic() - self._since
 
     async def wait(self, reason: str, tries: int) -> None:
-        """Wait until it is back, or is worth another try after ``tries`` failures.
-
-        Raises:
-            RunFailed: it has been down for longer than the run's patience.
-        """
+        """Wait until it is back, or is worth another try after ``tries`` failures. Raises RunFailed: it has been down
+        for longer than the run's patience."""
         if self._since is None:
             self._since = time.monotonic()
             self.begun += 1

@@ -18,8 +18,6 @@ from stepforge.schemas.rollout import Finish
 
 @dataclass(eq=False)
 class Row:
-    """One continuation in progress."""
-
     prompt: Sequence[int]
     seed: int
     sampling: Sampling
@@ -36,7 +34,8 @@ class Row:
 
 @torch.inference_mode()  # type: ignore[untyped-decorator]
 def write(model: Any, rows: Sequence[Row], end_tokens: frozenset[int], longest: int, *, logprobs: bool) -> None:
-    """Fill in ``written`` and ``finish`` of every row."""
+    if not rows:
+        return
     limits = {row: min(row.sampling.max_tokens, longest - len(row.prompt)) for row in rows}
     uniforms = {row: _uniforms(row.seed, limits[row]) for row in rows}
     active = list(rows)
@@ -65,6 +64,21 @@ def write(model: Any, rows: Sequence[Row], end_tokens: frozenset[int], longest: 
             active, ids, mask = [active[i] for i in going], ids[keep], mask[keep]
             if going:
                 cache.batch_select_indices(keep)
+
+
+@torch.inference_mode()  # type: ignore[untyped-decorator]
+def score(model: Any, rows: Sequence[Row]) -> None:
+    """Compute the log-probabilities of the last tokens of each row's prompt."""
+    if not rows:
+        return
+    ids, mask = _left_padded(rows, model.device)
+    positions = (mask.cumsum(1) - 1).clamp(min=0)
+    keep = max(row.sampling.scored for row in rows) + 1
+    output = model(input_ids=ids, attention_mask=mask, position_ids=positions, use_cache=False, logits_to_keep=keep)
+    chances = torch.log_softmax(output.logits[:, :-1].float(), -1)
+    of_tokens = chances.gather(-1, ids[:, 1 - keep :, None])[..., 0].cpu()
+    for row, values in zip(rows, of_tokens.tolist(), strict=True):
+        row.logprobs, row.finish = values[-row.sampling.scored :], "stop"
 
 
 def _note_end(row: Row, end_tokens: frozenset[int], limit: int) -> None:

@@ -32,8 +32,6 @@ LONGEST_SEQUENCE = 200
 
 
 class PlanStep(NamedTuple):
-    """One line of the planned solution."""
-
     name: str
     relation: Relation | Literal["affine"]
     numbers: tuple[int, ...]
@@ -52,8 +50,6 @@ class PlanStep(NamedTuple):
 
 
 class Plan(NamedTuple):
-    """All steps of a solution."""
-
     starts: tuple[int, ...]
     """Values that the question gives and no step states (a sequence's first terms)."""
     steps: tuple[PlanStep, ...]

@@ -52,18 +52,23 @@ def read_completion(
     return completion
 
 
+def prompt_logprobs(body: bytes, token_ids: Sequence[int]) -> list[float]:
+    """Return the log-probability of each token of a prompt but the first, from a vLLM server; nothing from another."""
+    try:
+        told = parsed(body)["choices"][0]["prompt_logprobs"]
+        return [float(of[str(token)]["logprob"]) for token, of in zip(token_ids[1:], told[1:], strict=True)]
+    except (ValueError, LookupError, TypeError):
+        return []
+
+
 def answering_model(body: bytes) -> str | None:
-    """Return the model that an answer says it is from; None where it does not say."""
     named = _MODEL.search(body)
     return named[1].decode("utf-8", "replace") if named else None
 
 
 def _only_choice(answer: Any, redacted: Redacted) -> Any:
-    """Return the one choice requested.
-
-    Raises:
-        ValueError: there is none, with the server's own message if any; or another was sent instead.
-    """
+    """Return the one choice requested. Raises ValueError: there is none, with the server's own message if any; or
+    another was sent instead."""
     choices = answer.get("choices")
     if not isinstance(choices, list) or not choices:
         words = server_message(json.dumps(answer).encode(), redacted)
@@ -76,10 +81,7 @@ def _only_choice(answer: Any, redacted: Redacted) -> Any:
 
 
 def parsed(body: bytes) -> Any:
-    """Return a body as JSON.
-
-    Raises: ValueError: it is not JSON, or is nested too deep to be read.
-    """
+    """Return a body as JSON. Raises ValueError: it is not JSON, or is nested too deep to be read."""
     try:
         return json.loads(body)
     except RecursionError:
@@ -152,7 +154,6 @@ def _with_tokens(completion: Completion, choice: Any, tokenizer: ModelTokenizer,
 
 
 def _ids_of_logprobs(choice: Any) -> list[Any] | None:
-    """Return the ids that llama.cpp's server gives along with log-probabilities."""
     told = (choice.get("logprobs") or {}).get("content")
     return [token["id"] for token in told] if told and all("id" in token for token in told) else None
 

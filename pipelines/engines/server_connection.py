@@ -11,8 +11,7 @@ from typing import NamedTuple
 import httpx
 
 from stepforge.pipelines.engines.settings import ServerEngineSettings
-from stepforge.pipelines.engines.tokenization import first_line
-from stepforge.schemas.errors import BadInput
+from stepforge.schemas.errors import BadInput, first_line
 
 CONNECT_SECONDS = 10.0
 LONGEST_WAIT = 30.0
@@ -22,8 +21,6 @@ SAFE_KEY = re.compile(r"[!-~]+")
 
 
 class Reply(NamedTuple):
-    """A server's complete response."""
-
     status: int
     body: bytes
     wait: float
@@ -46,11 +43,8 @@ class ServerConnection:
     """Sends requests to one server; the key is removed from all text the server returns."""
 
     def __init__(self, settings: ServerEngineSettings, transport: httpx.AsyncBaseTransport | None = None) -> None:
-        """``transport`` replaces the network in tests.
-
-        Raises:
-            BadInput: the key is not set, is not valid, or would be sent unencrypted.
-        """
+        """``transport`` replaces the network in tests. Raises BadInput: the key is not set, is not valid, or would be
+        sent unencrypted."""
         self._key = api_key(settings)
         address = _url(settings.address)
         headers = {"Accept-Encoding": "identity"}
@@ -101,7 +95,6 @@ class ServerConnection:
             raise NotSent(f"the request cannot be sent: {self.redacted(first_line(error))}") from None
 
     def redacted(self, text: str) -> str:
-        """Return a text from the server without the key."""
         return text if self._key is None else text.replace(self._key, REDACTED)
 
     def holds_key(self, text: str) -> bool:
@@ -141,10 +134,7 @@ def asked_wait(headers: httpx.Headers) -> float:
 
 
 def api_key(settings: ServerEngineSettings) -> str | None:
-    """Return the key from the environment.
-
-    Raises: BadInput: it is not set, is not valid, or would be sent unencrypted.
-    """
+    """Return the key in the environment. Raises BadInput: it is not set or not valid, or would be sent unencrypted."""
     if settings.api_key_variable is None:
         return None
     key = os.environ.get(settings.api_key_variable, "").strip()

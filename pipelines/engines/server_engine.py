@@ -9,8 +9,7 @@ from collections.abc import Sequence
 import httpx
 
 from stepforge.pipelines.engines.model_files import locate
-from stepforge.pipelines.engines.served_model import MODELS_BYTES, WAYS, Served, Way, served
-from stepforge.pipelines.engines.server_answers import answering_model, read_completion
+from stepforge.pipelines.engines.server_answers import answering_model, prompt_logprobs, read_completion
 from stepforge.pipelines.engines.server_connection import (
     CONNECT_SECONDS,
     NotAnswered,
@@ -19,16 +18,29 @@ from stepforge.pipelines.engines.server_connection import (
     ServerConnection,
     TooSlow,
 )
-from stepforge.pipelines.engines.server_requests import answer_bytes, chat_request, completion_request
+from stepforge.pipelines.engines.server_requests import (
+    MODELS_BYTES,
+    WAYS,
+    Served,
+    Way,
+    answer_bytes,
+    chat_request,
+    completion_request,
+    served,
+)
 from stepforge.pipelines.engines.settings import ServerEngineSettings
 from stepforge.pipelines.engines.text_engine import TextEngine
 from stepforge.pipelines.engines.tokenization import ModelTokenizer, load_tokenizer
 from stepforge.schemas.errors import BadInput
-from stepforge.schemas.protocols import Completion, EngineDead, EngineIdentity, Message, Prompt, Sampling
+from stepforge.schemas.protocols import Completion, EngineIdentity, Message, Prompt, Sampling
 
 LONGEST_BACKOFF = 30.0
 LLAMACPP = "llamacpp"
 """The owner name of llama.cpp's server. It treats 0 log-probabilities as none, and returns token ids only with them."""
+NO_PROMPT_LOGPROBS = (
+    "this server does not say how likely a given text is; vLLM's does, "
+    "with api = 'completions' and engine.tokenizer set"
+)
 GONE = frozenset({429, 502, 503, 504})
 """Statuses about the server, not the request."""
 
@@ -56,7 +68,6 @@ class ServerEngine(TextEngine):
         """Whether the beginning that it continues from is part of its answer (llama.cpp's server, by its version)."""
         self._answering: str | None = None
         """The model that its answers name. A gateway may go over to another one without being away."""
-        self._closed = False
         self._doubts = self._settled = 0
         """How often it was away and may have come back with another model, and up to which time that was checked."""
 
@@ -83,8 +94,7 @@ class ServerEngine(TextEngine):
 
     async def complete(self, prompt: Prompt, *, seed: int, sampling: Sampling) -> Completion:
         """Return one continuation; see ``Engine.complete``. A server that stays down gives an error."""
-        if self._closed:
-            raise EngineDead("the engine is closed")
+        self.check_open()
         try:
             request = self._request(prompt, sampling)
         except ValueError as error:
@@ -105,7 +115,7 @@ class ServerEngine(TextEngine):
         return self.tokenizer.chat(messages)
 
     async def close(self) -> None:
-        self._closed = True
+        await super().close()
         await self._connection.close()
 
     async def _fault_in_going_on(self) -> str | None:
@@ -144,7 +154,6 @@ class ServerEngine(TextEngine):
         return {**request, "logprobs": 0} if self._settings.logprobs else request
 
     async def _ask(self, request: dict[str, object], prompt: Prompt, sampling: Sampling) -> Completion:
-        """Send a request until it is answered, as often as the settings allow."""
         message, away = "", False
         for attempt in range(self._settings.retries + 1):
             wait = min(self._settings.backoff * 2**attempt, LONGEST_BACKOFF)
@@ -211,6 +220,10 @@ class ServerEngine(TextEngine):
             return Completion.failed(f"the server read {read} of the prompt's {len(sent)} tokens: its context is short")
         if self._connection.holds_key(completion.text):
             return Completion.failed("the server sent the API key back in place of an answer", "server")
+        if sampling.scored:
+            ids = list(map(int, sent)) if isinstance(sent, list) else []
+            chances = prompt_logprobs(reply.body, ids)[-sampling.scored :]
+            return self.scored(ids, chances) if chances else Completion.failed(NO_PROMPT_LOGPROBS)
         return completion
 
 

@@ -107,15 +107,7 @@ class ServerEngineSettings(Record):
         return self
 
 
-SERVER_FREE_TO_CHANGE = (
-    "address",
-    "api_key_variable",
-    "connections",
-    "retries",
-    "backoff",
-    "request_timeout",
-    "patience",
-)
+SERVER_FREE_TO_CHANGE = "address api_key_variable connections retries backoff request_timeout patience".split()
 """Settings of a server that may differ when a run is resumed: where it is, and how long it may take."""
 
 
@@ -161,8 +153,6 @@ class ScriptedEngineSettings(Record):
 
 
 class OwnEngine(Protocol):
-    """The settings of a user's own engine."""
-
     async def open(self) -> Engine:
         """Start the engine; the caller closes it."""
         ...

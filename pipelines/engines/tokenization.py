@@ -5,14 +5,12 @@ from functools import lru_cache
 from itertools import accumulate
 from typing import Any, NamedTuple
 
-from pydantic import ValidationError
 from tokenizers.decoders import DecodeStream
 
-from stepforge.schemas.errors import BadInput
+from stepforge.schemas.errors import BadInput, first_line
 from stepforge.schemas.protocols import Message
 
 PIECES = 1 << 18
-"""Tokens whose text is cached."""
 
 
 class Written(NamedTuple):
@@ -45,11 +43,8 @@ class ModelTokenizer:
         self._anchor, self._anchor_text = self._find_anchor()
 
     def encode(self, text: str) -> tuple[int, ...]:
-        """Return the tokens of a text that continues from another.
-
-        Raises:
-            ValueError: the text is not valid Unicode (a lone surrogate).
-        """
+        """Return the tokens of a text that continues from another. Raises ValueError: the text is not valid Unicode (a
+        lone surrogate)."""
         if not self._anchor:
             return self._tokens(text)
         tokens = self._tokens(self._anchor_text + text)
@@ -70,7 +65,6 @@ class ModelTokenizer:
         return tokens if not bos or tokens[: len(self._bos)] == self._bos else self._bos + tokens
 
     def decode(self, token_ids: Sequence[int]) -> str:
-        """Return the text of tokens that continue from others."""
         return self._plain((*self._anchor, *token_ids))[len(self._anchor_text) :]
 
     def _tokens(self, text: str, *, special: bool = False) -> tuple[int, ...]:
@@ -169,7 +163,6 @@ class ModelTokenizer:
             raise ValueError(f"the chat template rejects the messages: {error}") from error
 
     def token(self, text: str) -> int:
-        """Return the one token that a text is."""
         found = self._tokens(text)
         if len(found) != 1:
             raise ValueError(f"{text} is not one token of this model's tokenizer")
@@ -183,22 +176,18 @@ class ModelTokenizer:
 
     @property
     def end_tokens(self) -> frozenset[int]:
-        """The tokenizer's end-of-text tokens."""
         end = self._source.eos_token_id
         return frozenset() if end is None else frozenset({int(end)})
 
 
 def first_stop(text: str, stop: Sequence[str]) -> int | None:
-    """Return where the earliest of the stop texts begins, or None."""
     places = [place for place in (text.find(s) for s in stop if s) if place >= 0]
     return min(places) if places else None
 
 
 def load_tokenizer(source: str, revision: str | None = None) -> ModelTokenizer:
-    """Load the tokenizer in a folder or on the hub; code that comes with it is never run.
-
-    Raises: BadInput: there is none, or it does not give exact tokens.
-    """
+    """Load the tokenizer in a folder or on the hub; code that comes with it is never run. Raises BadInput: there is
+    none, or it does not give exact tokens."""
     from transformers import AutoTokenizer
 
     try:
@@ -208,12 +197,3 @@ def load_tokenizer(source: str, revision: str | None = None) -> ModelTokenizer:
     if getattr(tokenizer, "backend_tokenizer", None) is None:
         raise BadInput(f"engine: {source} has no tokenizer.json, which exact tokens need; convert the tokenizer first")
     return ModelTokenizer(tokenizer)
-
-
-def first_line(error: BaseException) -> str:
-    """Return the beginning of an error's message, as one line."""
-    message = str(error)
-    if isinstance(error, ValidationError):  # whose own first line only counts
-        message = str(error.errors()[0]["msg"]).removeprefix("Value error, ")
-    lines = message.strip().splitlines()
-    return (lines[0] if lines else type(error).__name__)[:400]

@@ -17,11 +17,11 @@ import torch
 import transformers
 
 from stepforge.pipelines.engines.model_files import identity_of, locate
-from stepforge.pipelines.engines.sampling_loop import Row, write
+from stepforge.pipelines.engines.sampling_loop import Row, score, write
 from stepforge.pipelines.engines.settings import TransformersEngineSettings
 from stepforge.pipelines.engines.text_engine import TextEngine
-from stepforge.pipelines.engines.tokenization import ModelTokenizer, first_line, first_stop, load_tokenizer
-from stepforge.schemas.errors import BadInput
+from stepforge.pipelines.engines.tokenization import ModelTokenizer, first_stop, load_tokenizer
+from stepforge.schemas.errors import BadInput, first_line
 from stepforge.schemas.protocols import Completion, EngineDead, EngineIdentity, Prompt, Sampling
 
 UNBOUNDED = 1 << 20
@@ -42,15 +42,12 @@ class _Asked(Row):
 
 
 class TransformersEngine(TextEngine):
-    """Implements ``schemas.protocols.Engine``."""
-
     def __init__(self, settings: TransformersEngineSettings, model: _Model, identity: EngineIdentity) -> None:
         super().__init__(identity, model.tokenizer)
         self._settings = settings
         self._model = model
         self._queue: asyncio.Queue[_Asked] = asyncio.Queue()
         self._unanswered: set[_Asked] = set()
-        self._closed = False
         self._thread = ThreadPoolExecutor(1, "transformers-engine", initializer=partial(_set_threads, settings.threads))
         self._computing = asyncio.get_running_loop().create_task(self._run())
 
@@ -61,8 +58,7 @@ class TransformersEngine(TextEngine):
         return cls(settings, model, await asyncio.to_thread(identity_of, settings, str(transformers.__version__)))
 
     async def complete(self, prompt: Prompt, *, seed: int, sampling: Sampling) -> Completion:
-        if self._closed:
-            raise EngineDead("the engine is closed")
+        self.check_open()
         try:
             token_ids = prompt.token_ids or self._model.tokenizer.encode(prompt.text)
             self._check(token_ids)
@@ -80,7 +76,7 @@ class TransformersEngine(TextEngine):
 
     async def close(self) -> None:
         """Abort the current batch and join the thread; waiting requests get ``EngineDead``."""
-        self._closed = True
+        await super().close()
         for asked in self._unanswered:
             asked.cancelled = True
             if not asked.future.done():
@@ -116,7 +112,6 @@ class TransformersEngine(TextEngine):
                     asked.future.set_result(None)
 
     async def _gather(self) -> list[_Asked]:
-        """Wait for a request, and a moment for more."""
         batch = [await self._queue.get()]
         with suppress(TimeoutError):
             async with asyncio.timeout(self._settings.gather_seconds):
@@ -127,13 +122,17 @@ class TransformersEngine(TextEngine):
     def _compute(self, rows: Sequence[Row]) -> None:
         model = self._model
         try:
-            write(model.network, rows, model.end_tokens, model.longest, logprobs=self._settings.logprobs)
+            score(model.network, [row for row in rows if row.sampling.scored])
+            written = [row for row in rows if not row.sampling.scored]
+            write(model.network, written, model.end_tokens, model.longest, logprobs=self._settings.logprobs)
         except Exception as error:
             for row in rows:
                 if row.finish is None:
                     row.finish, row.error = "error", f"{type(error).__name__}: {first_line(error)}"
 
     def _completion(self, row: Row) -> Completion:
+        if row.sampling.scored and row.finish == "stop":
+            return self.scored(row.prompt, row.logprobs)
         ids = row.written[:-1] if row.finish == "stop" and not row.by_text else row.written
         written = self._model.tokenizer.read(ids, row.sampling.stop if row.by_text else ())
         told = self._settings.logprobs and tuple(row.written[: len(written.token_ids)]) == written.token_ids
@@ -175,7 +174,6 @@ def _load(settings: TransformersEngineSettings, located: str) -> _Model:
 
 
 def device_of(name: str) -> str:
-    """Return a torch device; ``auto`` is the fastest there is."""
     if name != "auto":
         return name
     return "cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu"

@@ -18,9 +18,9 @@ from stepforge.pipelines.engines.load import EngineLoad
 from stepforge.pipelines.engines.model_files import identity_of, locate
 from stepforge.pipelines.engines.settings import VllmEngineSettings
 from stepforge.pipelines.engines.text_engine import FINISHES, TextEngine
-from stepforge.pipelines.engines.tokenization import ModelTokenizer, first_line, load_tokenizer
+from stepforge.pipelines.engines.tokenization import ModelTokenizer, load_tokenizer
 from stepforge.pipelines.engines.vllm_arguments import check_arguments, thread_variables, vllm_arguments
-from stepforge.schemas.errors import BadInput
+from stepforge.schemas.errors import BadInput, first_line
 from stepforge.schemas.protocols import Completion, EngineDead, EngineIdentity, Prompt, Sampling
 
 INSTALL = "engine: vLLM is not installed: pip install 'stepforge[cpu]' or, with an NVIDIA GPU, 'stepforge[gpu]'"
@@ -30,11 +30,7 @@ class VllmEngine(TextEngine):
     """Implements ``schemas.protocols.Engine`` and reports its load."""
 
     def __init__(
-        self,
-        settings: VllmEngineSettings,
-        started: "_Started",
-        tokenizer: ModelTokenizer,
-        identity: EngineIdentity,
+        self, settings: VllmEngineSettings, started: "_Started", tokenizer: ModelTokenizer, identity: EngineIdentity
     ) -> None:
         super().__init__(identity, tokenizer)
         self._settings = settings
@@ -42,7 +38,6 @@ class VllmEngine(TextEngine):
         self._tokenizer = tokenizer
         self._numbers = count()
         self._unfinished: set[str] = set()
-        self._closed = False
         self._without_seed = lru_cache(maxsize=16)(self._unseeded)
         """vLLM takes longer to check parameters than to pass on a completion, so check once for all that share them."""
 
@@ -69,8 +64,7 @@ class VllmEngine(TextEngine):
         return self._started.max_num_seqs
 
     async def complete(self, prompt: Prompt, *, seed: int, sampling: Sampling) -> Completion:
-        if self._closed:
-            raise EngineDead("the engine is closed")
+        self.check_open()
         try:
             token_ids = list(prompt.token_ids or self._tokenizer.encode(prompt.text))
             if not token_ids:
@@ -80,13 +74,15 @@ class VllmEngine(TextEngine):
             raise
         except Exception as error:  # vLLM's own errors about prompts and parameters are not ValueErrors
             return Completion.failed(first_line(error.__cause__ or error))
-        if self._closed:
-            raise EngineDead("the engine is closed")
+        self.check_open()
+        if sampling.scored:
+            told = list(zip(token_ids, answer.prompt_logprobs or [], strict=False))[-sampling.scored :]
+            return self.scored(token_ids, [float(of[token].logprob) for token, of in told])
         return self._completion(answer, len(token_ids), sampling)
 
     async def close(self) -> None:
-        if not self._closed:
-            self._closed = True
+        if not self.closed:
+            await super().close()
             client = self._started.client
             await client.abort(list(self._unfinished))
             if client.output_handler is not None:  # it would report the ending processes as a failure
@@ -104,7 +100,7 @@ class VllmEngine(TextEngine):
             prompt = {"type": "token", "prompt_token_ids": token_ids}
             return [output async for output in self._started.client.generate(prompt, parameters, name)][-1]
         except EngineDeadError as error:
-            raise EngineDead("the engine is closed" if self._closed else f"vLLM died: {first_line(error)}") from error
+            raise EngineDead("the engine is closed" if self.closed else f"vLLM died: {first_line(error)}") from error
         finally:
             self._unfinished.discard(name)
 
@@ -123,6 +119,7 @@ class VllmEngine(TextEngine):
             max_tokens=sampling.max_tokens,
             stop=list(sampling.stop) or None,
             logprobs=0 if self._settings.logprobs else None,
+            prompt_logprobs=0 if sampling.scored else None,
             detokenize=bool(sampling.stop),
             output_kind=RequestOutputKind.FINAL_ONLY,
             skip_clone=True,  # else vLLM deep-copies all of it for each request
@@ -153,7 +150,6 @@ class VllmEngine(TextEngine):
 
 
 def _chances(output: Any) -> list[float]:
-    """Log-probabilities of all generated tokens, or none."""
     if output.logprobs is None:
         return []
     chances = [float(of[token].logprob) for token, of in zip(output.token_ids, output.logprobs, strict=True)]
@@ -161,8 +157,6 @@ def _chances(output: Any) -> list[float]:
 
 
 class _Started:
-    """vLLM's client for its own processes, with its resources."""
-
     client: Any
     reaper: Reaper
 

@@ -32,12 +32,10 @@ class LoadReports:
         self._loggers: list[LoadLogger] = []
 
     def logger(self, vllm_config: Any, engine_index: int = 0) -> LoadLogger:
-        """Make one; passed to vLLM as a factory."""
         self._loggers.append(LoadLogger(vllm_config, engine_index))
         return self._loggers[-1]
 
     @property
     def load(self) -> EngineLoad:
-        """Sums over the processes, and the fullest cache."""
         running, usage, preemptions = zip(*(logger.last for logger in self._loggers), strict=True)
         return EngineLoad(sum(running), max(usage), sum(preemptions))

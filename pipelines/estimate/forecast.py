@@ -24,8 +24,6 @@ COSTS = tuple(Cost.model_fields)
 
 
 class Forecast(Record):
-    """A figure of the finished run."""
-
     estimate: float
     low: float
     high: float
@@ -33,8 +31,6 @@ class Forecast(Record):
 
 
 class Plan(NamedTuple):
-    """What the forecast needs to know of the run."""
-
     problems: int
     pooling: int
     """Problems labeled under default rates, from which the run's own are pooled."""
@@ -129,8 +125,6 @@ def _prices(figures: Mapping[str, float]) -> dict[str, float]:
 
 
 class _Clock:
-    """The run's wall-clock time from its engine work."""
-
     def __init__(self, pilot: Pilot, plan: Plan, seed: int) -> None:
         self.plan = plan
         self._time = step_time(pilot.calls)

@@ -12,7 +12,7 @@ from stepforge.generators.problem_sets import SourceItem
 from stepforge.labelers import AnyPart
 from stepforge.labelers.contracts import pooled_labeler, with_rates
 from stepforge.pipelines.estimate.sample import Sample
-from stepforge.pipelines.estimate.trace import Call, Trace, TracedEngine
+from stepforge.pipelines.estimate.speed import Call, Trace, TracedEngine
 from stepforge.pipelines.grading.grader import PooledGrader
 from stepforge.pipelines.inputs.held_out import held_out_hits
 from stepforge.pipelines.run.actors import open_models
@@ -33,8 +33,6 @@ ByLabeler = Mapping[str, Cost]
 
 
 class PilotProblem(NamedTuple):
-    """The cost and result of one problem of the pilot."""
-
     id: str
     solve: Cost
     label: ByLabeler
@@ -49,8 +47,6 @@ class PilotProblem(NamedTuple):
 
 
 class Pilot(NamedTuple):
-    """What was measured."""
-
     problems: list[PilotProblem]
     calls: list[Call]
     solve_parallel: float
@@ -68,8 +64,6 @@ class Pilot(NamedTuple):
 
 
 class Phase(NamedTuple):
-    """One stage of a pilot, on one engine or on all."""
-
     solved: list[SolvedProblem]
     labeled: list[LabeledProblem]
     calls: list[Call]
@@ -176,10 +170,12 @@ async def measure(run: RunFile, sample: Sample, workers: Sequence[Worker]) -> Pi
     solving = await _spread("solve", workers, sample.items)
     held_out = await asyncio.to_thread(held_out_hits, run.vet, [row.problem for row in solving.solved])
     vetted = vet(solving.solved, run.vet, Corpus(duplicate_of=sample.duplicate_of, held_out=held_out)).kept
-    under_defaults, rates = Phase.of([]), None
+    under_defaults: Phase = Phase.of([])
+    rates: Record | None = None
     if (pooled := pooled_labeler(run.label)) is not None and vetted:
         under_defaults = await _spread("label", workers, vetted, [pooled])
-        rates = await asyncio.to_thread(_fitted, pooled.fitted_rates, under_defaults.labeled)
+        ordered = sorted(under_defaults.labeled, key=lambda row: row.problem.id)  # whichever engine they came from
+        rates = await asyncio.to_thread(pooled.fitted_rates, ordered) if ordered else None
     labeling = await _spread("label", workers, vetted, [with_rates(part, rates) for part in run.label])
     whole = Phase.of([solving, under_defaults, labeling])
     return Pilot(
@@ -193,12 +189,6 @@ async def measure(run: RunFile, sample: Sample, workers: Sequence[Worker]) -> Pi
         loop_seconds=whole.loop,
         failures=solving.failures + labeling.failures,
     )
-
-
-def _fitted(fit: Callable[[Sequence[LabeledProblem]], Record], rows: Iterable[LabeledProblem]) -> Record | None:
-    """Return the rates expected for the run; rows in one order, whichever engine they came from."""
-    ordered = sorted(rows, key=lambda row: row.problem.id)
-    return fit(ordered) if ordered else None
 
 
 def _problems(
@@ -239,7 +229,6 @@ def _asked_once(cost: Cost, before: Cost | None) -> Cost:
 
 
 async def _spread(method: str, workers: Sequence[Worker], rows: Sequence[Record], *more: Sequence[AnyPart]) -> Phase:
-    """Deal the rows out to the workers."""
     shares = [rows[i :: len(workers)] for i in range(len(workers))]
     dealt = zip(workers, shares, strict=True)
     return Phase.of(await _all(worker.call(method, share, *more) for worker, share in dealt if share))

@@ -8,12 +8,11 @@ from typing import NamedTuple
 
 from stepforge.filters import Duplicates, question_key
 from stepforge.generators.problem_sets import SourceItem
-from stepforge.pipelines.run.model_sources import model_source, seed_problems
-from stepforge.pipelines.run_folder.plan import ShardPlan, drawn_rows, plan_shards
+from stepforge.pipelines.run.model_sources import readable_rows
+from stepforge.pipelines.run_folder.plan import ShardPlan, plan_shards
 from stepforge.pipelines.run_folder.pooled_rates import pilot_shards
 from stepforge.pipelines.settings.run_file import RunFile
 from stepforge.schemas.errors import BadInput
-from stepforge.schemas.labeled import Rejected
 from stepforge.schemas.seeds import rng_of, seed_of
 
 LOOKED_AT = 20_000
@@ -21,8 +20,6 @@ LOOKED_AT = 20_000
 
 
 class Sample(NamedTuple):
-    """The problems of a pilot, and the run they represent."""
-
     items: list[SourceItem]
     duplicate_of: dict[str, str]
     """Id -> id of an earlier problem of the run that asks the same, among those looked at."""
@@ -58,7 +55,7 @@ def draw(run: RunFile, count: int) -> Sample:
     chosen = _systematic(seen, count, seed_of(run.seed, "estimate"))
     copies = {s.id: s.copy_of for s in chosen if s.copy_of}
     return Sample(
-        items=[item for s in chosen for _, item in _readable(run, s.row)],
+        items=[item for s in chosen for _, item in readable_rows(run, s.row)],
         duplicate_of=copies if any(isinstance(part, Duplicates) for part in run.vet) else {},
         problems=round(rows * len(seen) / _row_count(looked_at)),
         pooling=_row_count(pilot_shards(run, plan)),
@@ -74,7 +71,7 @@ def _row_count(shards: Sequence[ShardPlan]) -> int:
 def _look(run: RunFile, plan: Sequence[ShardPlan]) -> Iterator[_Seen]:
     first: dict[str, str] = {}
     for shard in plan:
-        for position, item in _readable(run, shard):
+        for position, item in readable_rows(run, shard):
             problem = item.problem
             owner = first.setdefault(question_key(problem.question), problem.id)
             stratum = (problem.source, -1 if problem.difficulty is None else problem.difficulty)
@@ -88,15 +85,3 @@ def _systematic(seen: Sequence[_Seen], count: int, seed: int) -> list[_Seen]:
     step = len(seen) / min(count, len(seen))
     start = rng_of(seed).random() * step
     return [seen[min(floor(start + i * step), len(seen) - 1)] for i in range(min(count, len(seen)))]
-
-
-def _readable(run: RunFile, shard: ShardPlan) -> Iterator[tuple[int, SourceItem]]:
-    """Yield the problems of a shard with their positions; a model's problems do not exist yet: their seeds represent
-    them."""
-    if model_source(run, shard) is not None:
-        for position, problem in enumerate(seed_problems(run, shard), shard.start):
-            yield position, SourceItem(problem=problem)
-        return
-    for position, item in enumerate(drawn_rows(run, shard), shard.start):
-        if not isinstance(item, Rejected):
-            yield position, item

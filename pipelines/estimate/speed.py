@@ -1,4 +1,4 @@
-"""How long an engine takes: a model of one call's time, and of how many calls are in flight.
+"""How long an engine takes: a pilot's calls, a model of one call's time, and of how many calls are in flight.
 
 An engine that batches computes one token of every request in flight per step, and a step takes a + b r with r requests.
 A call that writes k tokens therefore takes c + k (a + b r). Fitted to the calls of the pilot, this gives the time of
@@ -7,6 +7,7 @@ requests in flight at a time takes W / R.
 """
 
 import heapq
+import time
 from collections.abc import Sequence
 from itertools import combinations
 from random import Random
@@ -14,10 +15,62 @@ from typing import NamedTuple
 
 import numpy as np
 
-from stepforge.pipelines.estimate.trace import Call
+from stepforge.pipelines.engines.text_engine import WrappedEngine
+from stepforge.schemas.protocols import Completion, Engine, Prompt, Sampling
 
 SIMULATED = 3000
 """Most shards to simulate; a longer run looks the same except at its ends."""
+
+
+class Call(NamedTuple):
+    tokens: int
+    """Generated tokens."""
+    seconds: float
+    running: float
+    """Rollouts in flight meanwhile, this one included; mean over the call's time."""
+
+
+class Trace:
+    def __init__(self) -> None:
+        self.calls: list[Call] = []
+        self._running = 0
+        self._integral = 0.0
+        self._at = time.monotonic()
+
+    def begin(self) -> tuple[float, float]:
+        self._advance()
+        self._running += 1
+        return self._at, self._integral
+
+    def end(self, begun: tuple[float, float], tokens: int) -> None:
+        self._advance()
+        self._running -= 1
+        seconds = self._at - begun[0]
+        self.calls.append(Call(tokens, seconds, (self._integral - begun[1]) / seconds if seconds > 0 else 1.0))
+
+    def _advance(self) -> None:
+        now = time.monotonic()
+        self._integral += self._running * (now - self._at)
+        self._at = now
+
+
+class TracedEngine(WrappedEngine):
+    def __init__(self, engine: Engine, trace: Trace) -> None:
+        super().__init__(engine)
+        self.trace = trace
+
+    async def complete(self, prompt: Prompt, *, seed: int, sampling: Sampling) -> Completion:
+        trace, tokens = self.trace, 0
+        begun = trace.begin()
+        try:
+            found = await self.engine.complete(prompt, seed=seed, sampling=sampling)
+            tokens = found.tokens
+        finally:
+            trace.end(begun, tokens)
+        return found
+
+    async def close(self) -> None:
+        await self.engine.close()
 
 
 class StepTime(NamedTuple):

@@ -4,14 +4,12 @@ from typing import Annotated, get_args
 
 from pydantic import Field
 
-from stepforge.pipelines.exports.chat_labels import QwenPRM, RLHFlow
 from stepforge.pipelines.exports.contract import Export
 from stepforge.pipelines.exports.lengths import Routing, ShortLong
-from stepforge.pipelines.exports.marked_text import MathShepherdText, SoftStepwise
+from stepforge.pipelines.exports.marked_text import MathShepherdText, QwenPRM, RLHFlow, SoftStepwise
 from stepforge.pipelines.exports.prm800k import PRM800K
 from stepforge.pipelines.exports.process_bench import ProcessBench
-from stepforge.pipelines.exports.reflection import Reflection
-from stepforge.pipelines.exports.repairs import Repairs
+from stepforge.pipelines.exports.reflection import Reflection, Repairs
 from stepforge.pipelines.exports.rl_prompts import RLPrompts
 from stepforge.pipelines.exports.search_tree import SearchTree
 from stepforge.pipelines.exports.states import States
@@ -51,6 +49,5 @@ AnyExport = Annotated[
 ]
 
 EXPORTS: tuple[type[AnyExport], ...] = get_args(get_args(AnyExport)[0])
-"""Every export there is."""
 
 __all__ = ["EXPORTS", "AnyExport", "Stepwise"]

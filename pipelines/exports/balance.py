@@ -59,21 +59,17 @@ def evened(tables: Callable[[], Iterable[pa.Table]], evenness: float) -> Iterato
     for table in tables():
         for axis in _axes(table):
             counts[axis].update(table[axis].to_pylist())
-    shares = {axis: _shares(count, evenness) for axis, count in counts.items()}
+    most = {axis: evenness * median(count.values()) for axis, count in counts.items()}
+    shares = {a: {name: min(1.0, most[a] / rows) for name, rows in count.items()} for a, count in counts.items()}
     for table in tables():
         allowed = [[shares[axis][name] for name in table[axis].to_pylist()] for axis in _axes(table)]
         draws = table[_DRAW].to_pylist()
-        stay = [all(draw < most for most in others) for draw, *others in zip(draws, *allowed, strict=True)]
+        stay = [all(draw < share for share in others) for draw, *others in zip(draws, *allowed, strict=True)]
         yield rows_where(table.drop_columns([_DRAW, *_axes(table)]), stay)
 
 
 def _axes(table: pa.Table) -> list[str]:
     return [name for name in table.column_names if name.startswith(_AXIS)]
-
-
-def _shares(count: Counter[str], evenness: float) -> dict[str, float]:
-    most = evenness * median(count.values())
-    return {name: min(1.0, most / rows) for name, rows in count.items()}
 
 
 def _draw(row: Record) -> float:
@@ -113,7 +109,5 @@ def _class_of(row: Record, axis: Axis) -> str:
 
 def first_by_hash(rows: Sequence[R], most: int) -> list[R]:
     """Return at most this many rows, in order, chosen by a hash of the rows, so no kind is preferred."""
-    if len(rows) <= most:
-        return list(rows)
-    kept = sorted(range(len(rows)), key=lambda i: _draw(rows[i]))[:most]
+    kept = sorted(range(len(rows)), key=lambda i: _draw(rows[i]))[:most] if len(rows) > most else range(len(rows))
     return [rows[i] for i in sorted(kept)]

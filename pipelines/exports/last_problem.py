@@ -12,8 +12,6 @@ T = TypeVar("T")
 
 
 class LastProblem(Generic[T]):
-    """A function of a problem that remembers its last answer."""
-
     def __init__(self, answer: Callable[[LabeledProblem], T]) -> None:
         self._answer = answer
         self._last: tuple[LabeledProblem, T] | None = None
@@ -34,11 +32,9 @@ def _forks(problem: LabeledProblem) -> list[tuple[LabeledSolution, Fork]]:
     return [(solution, fork) for solution, fork in found if fork is not None]
 
 
-def _truths(problem: LabeledProblem) -> dict[str, Verdict]:
-    return {s.rollout.id: oracle_verdict(problem.problem, s.rollout) for s in problem.solutions}
-
-
 forks_of = LastProblem(_forks)
 """Each solution with a first error, and the steps written at that place."""
-truths_of = LastProblem(_truths)
+truths_of: LastProblem[dict[str, Verdict]] = LastProblem(
+    lambda problem: {s.rollout.id: oracle_verdict(problem.problem, s.rollout) for s in problem.solutions}
+)
 """The oracle's verdict on each solution, by its id; for problems with a known truth."""

@@ -6,9 +6,8 @@ from typing import Literal
 from pydantic import Field
 
 from stepforge.pipelines.exports.chat import Chat
-from stepforge.pipelines.exports.contract import Export
-from stepforge.pipelines.exports.right_paths import right_paths
-from stepforge.pipelines.exports.rows import (
+from stepforge.pipelines.exports.contract import (
+    Export,
     Origin,
     ProblemOrigin,
     asked,
@@ -16,6 +15,7 @@ from stepforge.pipelines.exports.rows import (
     own_columns_first,
     problem_origin,
 )
+from stepforge.pipelines.exports.right_paths import right_paths
 from stepforge.schemas.labeled import LabeledProblem
 from stepforge.schemas.record import Record
 
@@ -34,8 +34,6 @@ class LengthPairRow(Origin):
 
 @own_columns_first
 class RoutingRow(ProblemOrigin):
-    """A question, and how much thinking it takes this policy."""
-
     prompt: str
     """The bare question."""
     route: str

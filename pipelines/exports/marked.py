@@ -9,16 +9,12 @@ from stepforge.schemas.record import Record
 
 
 class Measured(NamedTuple):
-    """What is known of V after a step."""
-
     value: float
     low: float
     high: float
 
 
 class Marked(NamedTuple):
-    """A solution up to where its steps have labels."""
-
     solution: LabeledSolution
     steps: tuple[str, ...]
     """Texts without their trailing line breaks; consumers add their own separators."""

@@ -1,23 +1,26 @@
-"""Step labels inside running text: Math-Shepherd's columns, and OpenRLHF's with soft values.
+"""Step labels inside texts and conversations: Math-Shepherd's columns, OpenRLHF's with soft values, Qwen-PRM's marked
+assistant turn, and RLHFlow's ``+`` and ``-`` answers.
 
-Both mark the end of each step with a token; a row whose own text contains that token would be misread, so it is left
-out.
+Where a token marks the end of each step, a row whose own text contains that token would be misread, so it is left out.
 """
 
 import re
 from collections.abc import Iterator
+from itertools import takewhile
 from typing import Literal
 
 from pydantic import Field
 
-from stepforge.pipelines.exports.contract import Export
+from stepforge.pipelines.exports.contract import Export, Origin, Turn, origin, own_columns_first
 from stepforge.pipelines.exports.marked import Marked, StepLabels
-from stepforge.pipelines.exports.rows import Origin, origin, own_columns_first
 from stepforge.schemas.labeled import LabeledProblem
+from stepforge.schemas.record import Record
 
 STEP_END = "\u043a\u0438"
 """Math-Shepherd's step token."""
 _NUMBERED = re.compile(r"\s*Step \d+:")
+SYSTEM = "Please reason step by step, and put your final answer within \\boxed{}."
+"""The system turn of the Qwen2.5-Math-PRM model card."""
 
 
 @own_columns_first
@@ -39,25 +42,22 @@ class SoftStepwiseRow(Origin):
 
 
 class MarkedText(StepLabels):
-    """The settings of both."""
+    """What exports share in which a token ends each step."""
 
     step_end: str = Field(default=STEP_END, min_length=1)
     """Ends each step; must be one token of the model that is trained."""
 
-    def usable(self, problem: LabeledProblem) -> Iterator[Marked]:
-        """Yield the marked solutions whose text does not hold the step token."""
-        for marked in self.marked(problem):
-            if not any(self.step_end in text for text in (problem.problem.question, *marked.steps)):
-                yield marked
-
     def text(self, question: str, steps: tuple[str, ...], ends: tuple[str, ...]) -> str:
         """Return the question and the steps, one per line; readers of this format cut at ``Step 1:``."""
-        lines = [f"{_opened(i, step)} {end}" for i, (step, end) in enumerate(zip(steps, ends, strict=True), 1)]
-        return f"{question} " + "\n".join(lines)
+        opened = [step if _NUMBERED.match(step) else f"Step {i}: {step}" for i, step in enumerate(steps, 1)]
+        return f"{question} " + "\n".join(f"{step} {end}" for step, end in zip(opened, ends, strict=True))
 
 
-def _opened(number: int, step: str) -> str:
-    return step if _NUMBERED.match(step) else f"Step {number}: {step}"
+def _without(mark: str, problem: LabeledProblem, found: list[Marked]) -> Iterator[Marked]:
+    """Yield the solutions in which, with the question, a text does not occur."""
+    for marked in found:
+        if not any(mark in text for text in (problem.problem.question, *marked.steps)):
+            yield marked
 
 
 class MathShepherdText(MarkedText, Export):
@@ -69,7 +69,7 @@ class MathShepherdText(MarkedText, Export):
 
     def rows(self, problem: LabeledProblem) -> Iterator[MathShepherdRow]:
         question = problem.problem.question
-        for marked in self.usable(problem):
+        for marked in _without(self.step_end, problem, self.marked(problem)):
             signs = tuple("+" if right else "-" for right in marked.labels)
             yield MathShepherdRow(
                 input=self.text(question, marked.steps, (self.step_end,) * len(signs)),
@@ -87,8 +87,8 @@ class SoftStepwise(MarkedText, Export):
     task = "token-classification"
 
     def rows(self, problem: LabeledProblem) -> Iterator[SoftStepwiseRow]:
-        for marked in self.usable(problem):
-            values = _known(marked.targets)
+        for marked in _without(self.step_end, problem, self.marked(problem)):
+            values = tuple(t for t in takewhile(lambda target: target is not None, marked.targets) if t is not None)
             steps = marked.steps[: len(values)]
             if values:
                 yield SoftStepwiseRow(
@@ -98,10 +98,63 @@ class SoftStepwise(MarkedText, Export):
                 )
 
 
-def _known(targets: tuple[float | None, ...]) -> tuple[float, ...]:
-    known: list[float] = []
-    for target in targets:
-        if target is None:
-            break
-        known.append(target)
-    return tuple(known)
+@own_columns_first
+class QwenPRMRow(Origin):
+    """Messages as Qwen2.5-Math-PRM reads them; ``labels`` is our own convention; no training file was published."""
+
+    messages: tuple[Turn, ...]
+    labels: tuple[int, ...]
+    """1 or 0 for each step mark: the class of the two-class head at that token."""
+    values: tuple[float | None, ...]
+
+
+class RLHFlowTurn(Record):
+    """A turn with its columns in RLHFlow's order."""
+
+    content: str
+    role: str
+
+
+@own_columns_first
+class RLHFlowRow(Origin):
+    """Question and first step, then one step per user turn; ``+`` or ``-`` is the assistant's whole answer."""
+
+    conversations: tuple[RLHFlowTurn, ...]
+
+
+class QwenPRM(StepLabels, Export):
+    """A mark after every step. A solution that contains the mark itself is left out."""
+
+    kind: Literal["qwen_prm"] = "qwen_prm"
+    row = QwenPRMRow
+    task = "token-classification"
+    step_end: str = Field(default="<extra_0>", min_length=1)
+    system: str = SYSTEM
+
+    def rows(self, problem: LabeledProblem) -> Iterator[QwenPRMRow]:
+        question = problem.problem.question
+        for marked in _without(self.step_end, problem, self.marked(problem)):
+            answer = "".join(f"{step}{self.step_end}" for step in marked.steps)
+            turns = (("system", self.system), ("user", question), ("assistant", answer))
+            yield QwenPRMRow(
+                messages=tuple(Turn(role=role, content=content) for role, content in turns),
+                labels=tuple(int(right) for right in marked.labels),
+                values=marked.targets,
+                **origin(problem, marked.solution),
+            )
+
+
+class RLHFlow(StepLabels, Export):
+    """Trained with the loss on assistant turns only; any chat trainer reads it."""
+
+    kind: Literal["rlhflow"] = "rlhflow"
+    row = RLHFlowRow
+
+    def rows(self, problem: LabeledProblem) -> Iterator[RLHFlowRow]:
+        for marked in self.marked(problem):
+            turns: list[RLHFlowTurn] = []
+            for i, (step, right) in enumerate(zip(marked.steps, marked.labels, strict=True)):
+                shown = step if i else f"{problem.problem.question} {step}"
+                turns.append(RLHFlowTurn(content=shown, role="user"))
+                turns.append(RLHFlowTurn(content="+" if right else "-", role="assistant"))
+            yield RLHFlowRow(conversations=tuple(turns), **origin(problem, marked.solution))

@@ -3,9 +3,8 @@
 from collections.abc import Iterable, Iterator
 from typing import Literal
 
-from stepforge.pipelines.exports.contract import Export
+from stepforge.pipelines.exports.contract import Export, json_lines, origin
 from stepforge.pipelines.exports.marked import Marked, StepLabels
-from stepforge.pipelines.exports.rows import json_lines, origin
 from stepforge.schemas.labeled import LabeledProblem
 from stepforge.schemas.record import Record
 from stepforge.schemas.rollout import Rollout
@@ -15,8 +14,6 @@ Rating = int
 
 
 class RatedStep(Record):
-    """One candidate for a step."""
-
     text: str
     rating: Rating | None
     flagged: bool | None = None
@@ -31,8 +28,6 @@ class StepChoice(Record):
 
 
 class PRM800KLabel(Record):
-    """A labeler's verdict on one solution."""
-
     steps: tuple[StepChoice, ...]
     total_time: int
     """Milliseconds of a person's time: none."""
@@ -41,8 +36,6 @@ class PRM800KLabel(Record):
 
 
 class PRM800KQuestion(Record):
-    """The problem and the solution that was labeled."""
-
     problem: str
     ground_truth_solution: str | None
     ground_truth_answer: str | None
@@ -53,8 +46,6 @@ class PRM800KQuestion(Record):
 
 
 class PRM800KRow(Record):
-    """One line."""
-
     labeler: str
     timestamp: str = ""
     """Empty in exports: data contains no times, so the same run gives the same bytes."""

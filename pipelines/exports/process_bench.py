@@ -8,9 +8,14 @@ left out. Rows of the test split share no template with any training data.
 from collections.abc import Iterator
 from typing import Literal
 
-from stepforge.pipelines.exports.contract import Export
+from stepforge.pipelines.exports.contract import (
+    Export,
+    ProblemOrigin,
+    generation_model,
+    own_columns_first,
+    problem_origin,
+)
 from stepforge.pipelines.exports.last_problem import truths_of
-from stepforge.pipelines.exports.rows import ProblemOrigin, generation_model, own_columns_first, problem_origin
 from stepforge.schemas.labeled import LabeledProblem, LabeledSolution, Verdict
 
 
@@ -42,7 +47,15 @@ class ProcessBench(Export):
         for solution in reversed(distinct.values()):
             truth = truths_of(problem)[solution.rollout.id]
             if _judged(solution, truth):
-                yield _row(problem, solution, truth)
+                yield ProcessBenchRow(
+                    id=f"{problem.problem.source}-{solution.rollout.id}",
+                    generator=generation_model(problem),
+                    problem=problem.problem.question,
+                    steps=tuple(step.text.rstrip("\n") for step in solution.rollout.steps),
+                    final_answer_correct=solution.rollout.outcome == "correct",
+                    label=-1 if truth.first_error is None else truth.first_error,
+                    **problem_origin(problem, truth.labeler),
+                )
 
 
 def _judged(solution: LabeledSolution, truth: Verdict) -> bool:
@@ -52,15 +65,3 @@ def _judged(solution: LabeledSolution, truth: Verdict) -> bool:
     if truth.first_error is None:
         return rollout.outcome == "correct" and "unknown" not in classes
     return "unknown" not in classes[: truth.first_error]
-
-
-def _row(problem: LabeledProblem, solution: LabeledSolution, truth: Verdict) -> ProcessBenchRow:
-    return ProcessBenchRow(
-        id=f"{problem.problem.source}-{solution.rollout.id}",
-        generator=generation_model(problem),
-        problem=problem.problem.question,
-        steps=tuple(step.text.rstrip("\n") for step in solution.rollout.steps),
-        final_answer_correct=solution.rollout.outcome == "correct",
-        label=-1 if truth.first_error is None else truth.first_error,
-        **problem_origin(problem, truth.labeler),
-    )

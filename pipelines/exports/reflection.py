@@ -1,4 +1,4 @@
-"""Reflection traces from the search tree: a wrong step, a notice, the correction, and a right continuation.
+"""Traces in which a mistake is corrected: from the search tree, or after the verifier's message.
 
 The tree has everything: a solution that goes wrong, and completions of the prefix before the error that reach the right
 answer. The wrong step is in the prompt, so with the loss on the completion a model learns to notice and go back, not to
@@ -14,7 +14,7 @@ from stepforge.labelers.evidence.siblings import Fork
 from stepforge.labelers.evidence.tree import Continuation
 from stepforge.pipelines.exports.balance import Axis, first_by_hash
 from stepforge.pipelines.exports.chat import Chat
-from stepforge.pipelines.exports.rows import Origin, asked, origin, own_columns_first
+from stepforge.pipelines.exports.contract import Export, Origin, asked, origin, own_columns_first
 from stepforge.pipelines.exports.step_pairs import Forks
 from stepforge.schemas.labeled import LabeledProblem, LabeledSolution
 from stepforge.schemas.record import Record
@@ -81,3 +81,28 @@ class Reflection(Chat, Forks):
             certainty=fork.margin,
             **origin(problem, solution),
         )
+
+
+@own_columns_first
+class RepairRow(Origin):
+    prompt: str
+    """What the policy was given: the question, its first solution, and the verifier's message."""
+    completion: str
+    """Its second solution."""
+    message: str
+    """Why the first was wrong, in the verifier's words."""
+
+
+class Repairs(Export):
+    """One row for each wrong solution that the policy repaired after learning why it failed."""
+
+    kind: Literal["repairs"] = "repairs"
+    row = RepairRow
+
+    def rows(self, problem: LabeledProblem) -> Iterator[Record]:
+        for solution in problem.solutions:
+            repair = solution.rollout.repair
+            if repair is not None and repair.outcome == "correct":
+                yield RepairRow(
+                    prompt=repair.prompt, completion=repair.text, message=repair.message, **origin(problem, solution)
+                )

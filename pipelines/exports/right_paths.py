@@ -10,7 +10,7 @@ from typing import Literal, NamedTuple
 
 from stepforge.labelers.oracle import oracle_verdict
 from stepforge.pipelines.exports.last_problem import LastProblem
-from stepforge.pipelines.exports.rollout_tree import RolloutTree, rollout_tree
+from stepforge.pipelines.exports.search_tree import RolloutTree, rollout_tree
 from stepforge.schemas.labeled import LabeledProblem
 from stepforge.schemas.rollout import Rollout, Step
 
@@ -20,8 +20,6 @@ those already used."""
 
 
 class RightPath(NamedTuple):
-    """A right solution from the question to its end."""
-
     id: str
     """Of the rollout that ends it."""
     steps: tuple[Step, ...]

@@ -7,10 +7,10 @@ from typing import Literal
 from pydantic import create_model
 
 from stepforge.pipelines.exports.chat import TASK_NAME
-from stepforge.pipelines.exports.contract import Export
-from stepforge.pipelines.exports.rows import Turn, json_lines
+from stepforge.pipelines.exports.contract import Export, Turn, json_lines
 from stepforge.pipelines.exports.taskset import package
 from stepforge.schemas.labeled import LabeledProblem
+from stepforge.schemas.problem import Problem
 from stepforge.schemas.record import Record
 from stepforge.schemas.seeds import seed_of
 
@@ -57,21 +57,29 @@ class ResponsesParams(Record):
     input: tuple[Turn, ...]
 
 
-_KINDS: Mapping[Layout, Mapping[str, object]] = {
-    "trl": {"prompt": tuple[Turn, ...], "solution": str},
+_LAYOUTS: Mapping[Layout, Mapping[str, str]] = {
+    "trl": {"prompt": "turns", "solution": "boxed"},  # accuracy_reward skips what it cannot parse, and it parses LaTeX
     "verl": {
-        "data_source": str,
-        "prompt": tuple[Turn, ...],
-        "ability": str,
-        "reward_model": Boxed,
-        "extra_info": ExtraInfo,
+        "data_source": "data_source",
+        "prompt": "turns",
+        "ability": "domain",
+        "reward_model": "reward_model",
+        "extra_info": "extra_info",
     },
-    "openrlhf": {"input": tuple[Turn, ...], "label": str, "datasource": str},
-    "ms_swift": {"messages": tuple[Turn, ...], "solution": str},
-    "nemo_rl": {"problem": str, "expected_answer": str, "task_name": str},
-    "nemo_gym": {"responses_create_params": ResponsesParams, "question": str, "expected_answer": str},
-    "verifiers": {"prompt": str, "answer": str},
+    "openrlhf": {"input": "turns", "label": "answer", "datasource": "source"},
+    "ms_swift": {"messages": "turns", "solution": "boxed"},
+    "nemo_rl": {"problem": "question", "expected_answer": "answer", "task_name": "task_name"},
+    "nemo_gym": {"responses_create_params": "responses", "question": "question", "expected_answer": "answer"},
+    "verifiers": {"prompt": "user", "answer": "answer"},
 }
+"""Column -> what it holds, in the words of ``RLPrompts._contents``."""
+_KINDS: Mapping[str, object] = {
+    "turns": tuple[Turn, ...],
+    "reward_model": Boxed,
+    "extra_info": ExtraInfo,
+    "responses": ResponsesParams,
+}
+"""The types of contents that are not texts."""
 
 
 class RLPrompts(Export):
@@ -89,7 +97,6 @@ class RLPrompts(Export):
 
     @property
     def row_class(self) -> type[Record]:
-        """The layout's columns, then what is known of the problem."""
         return _row(self.layout)
 
     def lines_beside(self, file: str) -> str | None:
@@ -100,56 +107,46 @@ class RLPrompts(Export):
         return package(self.name) if self.layout == "verifiers" else {}
 
     def rows(self, problem: LabeledProblem) -> Iterator[Record]:
-        verifier = problem.problem.verifier
-        written = None if verifier is None else verifier.model_dump_json()
-        answer = problem.problem.answer if written is None else written
+        of = problem.problem
+        written = None if of.verifier is None else of.verifier.model_dump_json()
+        answer = of.answer if written is None else written
         if answer is None or not problem.solutions:
             return
         outcomes = [s.rollout.outcome for s in problem.solutions if s.rollout.tokens]
         solved, n = outcomes.count("correct"), len(outcomes) - outcomes.count("undetermined")
-        yield self.row_class.model_validate(
-            {
-                **self._columns(problem, answer),
-                "answer_kind": problem.problem.answer_kind,
-                "verifier": written,
-                "solved": solved,
-                "n": n,
-                "band": band(solved / n) if n else "unknown",
-                "domain": problem.problem.domain,
-                "difficulty": problem.problem.difficulty,
-                "problem_id": problem.problem.id,
-            }
+        contents = self._contents(of, answer)
+        facts = RLPromptRow(
+            answer_kind=of.answer_kind,
+            verifier=written,
+            solved=solved,
+            n=n,
+            band=band(solved / n) if n else "unknown",
+            domain=of.domain,
+            difficulty=of.difficulty,
+            problem_id=of.id,
         )
+        own = {column: contents[what] for column, what in _LAYOUTS[self.layout].items()}
+        yield self.row_class.model_validate({**own, **dict(facts)})
 
-    def _columns(self, problem: LabeledProblem, answer: str) -> Mapping[str, object]:
-        of, question = problem.problem, problem.problem.question.strip()
+    def _contents(self, problem: Problem, answer: str) -> Mapping[str, object]:
+        question = problem.question.strip()
         user = self.user.replace("{question}", question)
         turns = [{"role": "user", "content": user}]
-        layouts: Mapping[Layout, Mapping[str, object]] = {
-            # accuracy_reward skips what it cannot parse, and it parses LaTeX
-            "trl": {"prompt": turns, "solution": f"\\boxed{{{answer}}}"},
-            "verl": {
-                "data_source": self.data_source,
-                "prompt": turns,
-                "ability": of.domain,
-                "reward_model": {"style": "rule", "ground_truth": answer},
-                "extra_info": {
-                    "index": seed_of("rl_prompts", of.id) >> 31,
-                    "problem_id": of.id,
-                    "answer_kind": of.answer_kind,
-                },
-            },
-            "openrlhf": {"input": turns, "label": answer, "datasource": of.source},
-            "ms_swift": {"messages": turns, "solution": f"\\boxed{{{answer}}}"},
-            "nemo_rl": {"problem": question, "expected_answer": answer, "task_name": TASK_NAME},
-            "nemo_gym": {
-                "responses_create_params": {"input": turns},
-                "question": question,
-                "expected_answer": answer,
-            },
-            "verifiers": {"prompt": user, "answer": answer},
+        index = seed_of("rl_prompts", problem.id) >> 31
+        return {
+            "question": question,
+            "user": user,
+            "turns": turns,
+            "responses": {"input": turns},
+            "answer": answer,
+            "boxed": f"\\boxed{{{answer}}}",
+            "reward_model": {"style": "rule", "ground_truth": answer},
+            "extra_info": {"index": index, "problem_id": problem.id, "answer_kind": problem.answer_kind},
+            "data_source": self.data_source,
+            "domain": problem.domain,
+            "source": problem.source,
+            "task_name": TASK_NAME,
         }
-        return layouts[self.layout]
 
 
 def band(pass_rate: float) -> str:
@@ -162,7 +159,8 @@ def band(pass_rate: float) -> str:
 
 @cache
 def _row(layout: Layout) -> type[Record]:
+    own = {column: _KINDS.get(what, str) for column, what in _LAYOUTS[layout].items()}
     known = {name: field.annotation for name, field in RLPromptRow.model_fields.items()}
-    columns = {name: (kind, ...) for name, kind in {**_KINDS[layout], **known}.items()}
+    columns = {name: (kind, ...) for name, kind in {**own, **known}.items()}
     made: type[Record] = create_model(f"RLPrompt_{layout}", __base__=Record, **columns)  # type: ignore[call-overload]
     return made

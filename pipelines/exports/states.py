@@ -10,8 +10,8 @@ from typing import Literal
 
 from stepforge.labelers.evidence.replay import completions_drawn
 from stepforge.labelers.evidence.store import count_outcomes
-from stepforge.pipelines.exports.contract import Export
-from stepforge.pipelines.exports.rows import ProblemOrigin, asked, own_columns_first, problem_origin
+from stepforge.pipelines.exports.contract import Export, ProblemOrigin, asked, own_columns_first, problem_origin
+from stepforge.schemas.interval import wilson
 from stepforge.schemas.labeled import LabeledProblem
 from stepforge.schemas.rollout import Rollout, Step
 
@@ -47,11 +47,10 @@ class States(Export):
 
     def rows(self, problem: LabeledProblem) -> Iterator[StateRow]:
         above: list[tuple[str, int]] = []
-        number = 0
-        for steps, drawn in _completions(problem):
-            label, text = count_outcomes(drawn), "".join(step.text for step in steps)
-            if label.interval is None or label.value is None:
-                continue
+        counted = ((steps, count_outcomes(drawn)) for steps, drawn in _completions(problem))
+        for number, (steps, label) in enumerate((steps, label) for steps, label in counted if label.trials):
+            text = "".join(step.text for step in steps)
+            low, high = wilson(label.successes, label.trials)
             while above and not text.startswith(above[-1][0]):
                 above.pop()
             yield StateRow(
@@ -61,13 +60,12 @@ class States(Export):
                 parent=above[-1][1] if above else -1,
                 successes=label.successes,
                 trials=label.trials,
-                value=label.value,
-                low=label.interval[0],
-                high=label.interval[1],
+                value=label.successes / label.trials,
+                low=low,
+                high=high,
                 **problem_origin(problem),
             )
             above.append((text, number))
-            number += 1
 
 
 def _completions(problem: LabeledProblem) -> list[tuple[tuple[Step, ...], list[Rollout]]]:

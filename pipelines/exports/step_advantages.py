@@ -12,9 +12,8 @@ from typing import Literal
 
 from pydantic import Field
 
-from stepforge.pipelines.exports.contract import Export
+from stepforge.pipelines.exports.contract import Export, Origin, asked, origin, own_columns_first
 from stepforge.pipelines.exports.marked import Measured, measured
-from stepforge.pipelines.exports.rows import Origin, asked, origin, own_columns_first
 from stepforge.schemas.interval import beta_interval
 from stepforge.schemas.labeled import LabeledProblem, LabeledSolution
 
@@ -24,10 +23,7 @@ VERIFIERS = {"version": "0.4.0"}
 
 @own_columns_first
 class StepAdvantagesRow(Origin):
-    """A solution with credit for each step and each token."""
-
     prompt: str
-    """What the policy was given."""
     question: str
     steps: tuple[str, ...]
     learned: tuple[bool, ...]
@@ -87,8 +83,7 @@ class StepAdvantages(Export):
         rollout, posterior = solution.rollout, solution.verdict.posterior
         reward = float(rollout.outcome == "correct")
         known = (*(measured(label) for label in solution.labels[:-1]), Measured(reward, reward, reward))
-        credit = credits(first, known)
-        advantages = tuple(value for value, _, _ in credit)
+        advantages, lows, highs = zip(*credits(first, known), strict=True)
         least = min_form(advantages, self.temperature)
         return StepAdvantagesRow(
             prompt=asked(problem),
@@ -101,8 +96,8 @@ class StepAdvantages(Export):
             value_before=first.value,
             values=tuple(None if m is None else m.value for m in known),
             advantages=advantages,
-            advantage_low=tuple(low for _, low, _ in credit),
-            advantage_high=tuple(high for _, _, high in credit),
+            advantage_low=lows,
+            advantage_high=highs,
             min_form=least,
             error_posterior=() if posterior is None else posterior[: len(rollout.steps)],
             token_advantages=_by_token(solution, advantages),
@@ -139,11 +134,7 @@ def episode(row: StepAdvantagesRow, credit: Sequence[float]) -> Mapping[str, obj
 
     The tokens of the prompt are not stored, so the first node has none. Times are zero: data contains no times.
     """
-    task = {
-        "type": "StepforgeTask",
-        "data": {"id": row.problem_id, "prompt": row.question},
-        "key": row.problem_id,
-    }
+    task = {"type": "StepforgeTask", "data": {"id": row.problem_id, "prompt": row.question}, "key": row.problem_id}
     asked = {"message": {"role": "user", "content": row.question}, "timestamp": 0.0}
     trace = {
         "id": row.solution_id,

@@ -14,8 +14,8 @@ from stepforge.labelers.evidence.siblings import Fork
 from stepforge.labelers.evidence.tree import Continuation
 from stepforge.pipelines.exports.balance import Evened, first_by_hash
 from stepforge.pipelines.exports.chat import Chat
+from stepforge.pipelines.exports.contract import Origin, asked, origin, own_columns_first
 from stepforge.pipelines.exports.last_problem import forks_of
-from stepforge.pipelines.exports.rows import Origin, asked, origin, own_columns_first
 from stepforge.schemas.labeled import LabeledProblem, LabeledSolution
 from stepforge.schemas.record import Record
 from stepforge.schemas.rollout import Step
@@ -82,8 +82,6 @@ class PairwiseRow(Distance, Origin):
 
 @own_columns_first
 class Pair(Distance):
-    """A fork as text."""
-
     shared: tuple[Step, ...]
     """The prefix that both have in common."""
     right: tuple[Step, ...]
@@ -116,7 +114,7 @@ class Forks(Evened):
                 yield solution, fork, next(way for way in fork.right.ways if way.outcome == "correct")
 
     def pairs(self, problem: LabeledProblem) -> Iterator[tuple[LabeledSolution, Pair]]:
-        found = {pair: solution for solution, pair in (_pair(*fork) for fork in self.forks(problem))}
+        found = {_pair(solution, fork, way): solution for solution, fork, way in self.forks(problem)}
         for pair in first_by_hash(list(found), self.max_per_problem):
             yield found[pair], pair
 
@@ -167,10 +165,9 @@ class Pairwise(Chat, Forks):
             yield from self.laid_out(row, problem, (*pair.shared, pair.right[0]), (*pair.shared, pair.wrong[0]))
 
 
-def _pair(solution: LabeledSolution, fork: Fork, way: Continuation) -> tuple[LabeledSolution, Pair]:
-    right_value = 0.0 if fork.right is None else fork.right.value
+def _pair(solution: LabeledSolution, fork: Fork, way: Continuation) -> Pair:
     wrong = solution.rollout.steps[fork.error :]
-    return solution, Pair(
+    return Pair(
         shared=fork.prefix,
         right=way.steps,
         wrong=wrong,
@@ -180,7 +177,7 @@ def _pair(solution: LabeledSolution, fork: Fork, way: Continuation) -> tuple[Lab
         full_chosen=_text(way.steps),
         full_rejected=_text(wrong),
         certainty=fork.margin,
-        chosen_value=right_value,
+        chosen_value=0.0 if fork.right is None else fork.right.value,
         rejected_value=fork.wrong.value,
         chosen_length=len(way.steps[0].text),
         rejected_length=len(fork.wrong.step.text),

@@ -3,10 +3,12 @@
 from collections.abc import Iterator
 from typing import Literal
 
-from stepforge.pipelines.exports.contract import Export
+from stepforge.pipelines.exports.contract import Export, Origin, origin, own_columns_first
 from stepforge.pipelines.exports.marked import Marked, StepLabels
-from stepforge.pipelines.exports.rows import Origin, origin, own_columns_first
 from stepforge.schemas.labeled import LabeledProblem
+
+SQUARES = "\N{LARGE RED SQUARE}\N{LARGE ORANGE SQUARE}\N{LARGE YELLOW SQUARE}\N{LARGE GREEN SQUARE}"
+UNKNOWN = "\N{WHITE LARGE SQUARE}"
 
 
 @own_columns_first
@@ -53,10 +55,6 @@ class Stepwise(StepLabels, Export):
             yield _row(problem, marked)
 
 
-SQUARES = "\N{LARGE RED SQUARE}\N{LARGE ORANGE SQUARE}\N{LARGE YELLOW SQUARE}\N{LARGE GREEN SQUARE}"
-UNKNOWN = "\N{WHITE LARGE SQUARE}"
-
-
 def _row(problem: LabeledProblem, marked: Marked) -> StepwiseRow:
     solution = marked.solution
     labels = solution.labels[: len(marked.steps)]
@@ -65,7 +63,10 @@ def _row(problem: LabeledProblem, marked: Marked) -> StepwiseRow:
         prompt=problem.problem.question,
         completions=marked.steps,
         labels=marked.labels,
-        colors="".join(map(_square, solution.right_so_far[: len(marked.steps)])),
+        colors="".join(
+            UNKNOWN if right is None else SQUARES[min(3, int(4 * right))]
+            for right in solution.right_so_far[: len(marked.steps)]
+        ),
         values=tuple(None if m is None else m.value for m in marked.measured),
         successes=tuple(None if label is None else label.successes for label in labels),
         trials=tuple(None if label is None else label.trials for label in labels),
@@ -79,7 +80,3 @@ def _row(problem: LabeledProblem, marked: Marked) -> StepwiseRow:
         else solution.rollout.outcome == "correct",
         **origin(problem, solution),
     )
-
-
-def _square(right: float | None) -> str:
-    return UNKNOWN if right is None else SQUARES[min(3, int(4 * right))]

@@ -1,22 +1,82 @@
 """Verification chains: a critique of each step that ends in a verdict, to train a verifier that thinks first.
 
 A chain goes up to the first wrong step and stops there. It is kept only if every verdict in it agrees with the step's
-label, so two opinions support each row: the labeler's, and the judge's or the truth's.
+label, so two opinions support each row: the labeler's, and the judge's or the truth's. A critique is the judge's own
+words, or the step derived from the truth. A step's counts would make one too ("7 of 8 end right"), but a verifier
+trained on that learns to claim samples that it never drew.
 """
 
-from collections.abc import Iterator
+import re
+from collections.abc import Iterator, Sequence
 from typing import ClassVar, Literal, NamedTuple
 
-from stepforge.pipelines.exports.contract import Export
-from stepforge.pipelines.exports.critiques import judged_critiques, worked_critiques
+from stepforge.grading.exact import ExactError, evaluate
+from stepforge.grading.statement import ANSWER, Claim, read_claim
+from stepforge.labelers.verdict_text import VERDICT
+from stepforge.pipelines.exports.contract import Export, Origin, Turn, json_lines, origin, own_columns_first
 from stepforge.pipelines.exports.last_problem import truths_of
 from stepforge.pipelines.exports.marked import Marked, StepLabels
-from stepforge.pipelines.exports.rows import Origin, Turn, json_lines, origin, own_columns_first
 from stepforge.schemas.labeled import LabeledProblem
+from stepforge.schemas.problem import Problem, Quantity
 from stepforge.schemas.record import Record
+from stepforge.schemas.rollout import Step
 
+_OPENING = re.compile(
+    r"[ \t]*(?:<|#{1,6}[ \t]*|\*\*)?(?:[Ss]tep[ \t]+)?(\d{1,4})\b[^\n]{0,40}?(?:>|:|\.|\))[ \t]*(?:\*\*)?"
+)
+"""How a judge opens its text about a step: ``<3>``, ``3.``, ``Step 3:``, ``## Step 3:``."""
 INSTRUCTION = "Go through the steps in order. Say for each whether it is correct, and stop at the first that is not."
 Source = Literal["judge", "truth"]
+
+
+def judged_critiques(words: str, steps: int) -> tuple[str, ...] | None:
+    """Cut a judge's words into one piece for each of the first ``steps`` steps; None unless they can be told apart."""
+    pieces: list[list[str]] = []
+    for line in words.splitlines():
+        opening = _OPENING.match(line)
+        if opening and int(opening[1]) == len(pieces) + 1:
+            pieces.append([line[opening.end() :]])
+        elif pieces and not line.startswith(VERDICT):
+            pieces[-1].append(line)
+    texts = tuple("\n".join(piece).strip() for piece in pieces)
+    return texts if len(texts) == steps and all(texts) else None
+
+
+def worked_critiques(problem: Problem, steps: Sequence[Step]) -> tuple[str, ...] | None:
+    """Derive each step from the truth; None unless each makes exactly one claim."""
+    if problem.truth is None or problem.truth.reading == "calls":  # a call and its answer are two steps of one claim
+        return None
+    known = {q.name: q for q in problem.truth.quantities}
+    if problem.answer is not None:
+        known[ANSWER] = Quantity(name=ANSWER, expression="", value=problem.answer)
+    texts = []
+    for step in steps:
+        claims = [claim for claim in map(read_claim, step.text.splitlines()) if claim is not None]
+        if len(claims) != 1:
+            return None
+        texts.append(_worked(claims[0], known.get(claims[0].name)))
+    return tuple(texts)
+
+
+def _worked(claim: Claim, true: Quantity | None) -> str:
+    *sides, stated = claim.sides
+    if true is None:
+        return f"The problem has no quantity called {claim.name}."
+    for side in sides:
+        value = _value(side)
+        if value is not None and value != _value(stated):
+            return f"{side} comes to {value}, and the step says {stated}."
+    derived = f"{true.expression} = {true.value}" if true.expression else true.value
+    if _value(stated) == _value(true.value):
+        return f"{claim.name} is {derived}. The step says {stated}."
+    return f"{claim.name} should be {derived}. The step says {stated}."
+
+
+def _value(text: str) -> str | None:
+    try:
+        return str(evaluate(text))
+    except ExactError:
+        return None
 
 
 @own_columns_first
@@ -46,8 +106,6 @@ class ProofVerificationRow(Origin):
 
 
 class Chain(NamedTuple):
-    """A critique and a verdict for each step."""
-
     critiques: tuple[str, ...]
     verdicts: tuple[bool, ...]
     source: Source
@@ -66,17 +124,14 @@ class Verification(StepLabels, Export):
     def rows(self, problem: LabeledProblem) -> Iterator[Record]:
         for marked, chain, turns in self.chains(problem):
             yield VerificationRow(
-                messages=turns,
-                labels=chain.verdicts,
-                critique_from=chain.source,
-                **origin(problem, marked.solution),
+                messages=turns, labels=chain.verdicts, critique_from=chain.source, **origin(problem, marked.solution)
             )
 
     def chains(self, problem: LabeledProblem) -> Iterator[tuple[Marked, Chain, tuple[Turn, ...]]]:
         """Yield each such solution with its chain, and the chain as a conversation."""
         for marked in self.marked(problem):
-            chains = (_chain(source, problem, marked) for source in self.critiques)
-            chain = next((c for c in chains if c is not None), None)
+            by = {"judge": _judges_chain, "truth": _true_chain}
+            chain = next(filter(None, (by[source](problem, marked) for source in self.critiques)), None)
             if chain is not None:
                 turns = _one_answer if self.style == "think_prm" else _turn_by_turn
                 yield marked, chain, turns(problem.problem.question, marked.steps, chain)
@@ -105,11 +160,7 @@ class ProofVerification(Verification):
             )
 
 
-def _chain(source: Source, problem: LabeledProblem, marked: Marked) -> Chain | None:
-    return _judges_chain(marked) if source == "judge" else _true_chain(problem, marked)
-
-
-def _judges_chain(marked: Marked) -> Chain | None:
+def _judges_chain(problem: LabeledProblem, marked: Marked) -> Chain | None:
     count, solution = len(marked.steps), marked.solution
     for verdict in (solution.verdict, *solution.others):
         if verdict.critique is None or verdict.abstained:

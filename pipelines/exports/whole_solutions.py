@@ -12,8 +12,8 @@ from pydantic import Field
 
 from stepforge.pipelines.exports.balance import Axis, Evened, first_by_hash
 from stepforge.pipelines.exports.chat import Chat
+from stepforge.pipelines.exports.contract import Origin, asked, origin, origin_of_path, own_columns_first
 from stepforge.pipelines.exports.right_paths import Pick, RightPath, picked, right_paths
-from stepforge.pipelines.exports.rows import Origin, asked, origin, origin_of_path, own_columns_first
 from stepforge.schemas.labeled import LabeledProblem, LabeledSolution
 from stepforge.schemas.record import Record
 
@@ -96,13 +96,12 @@ class KTO(Chat, Evened):
 
     def rows(self, problem: LabeledProblem) -> Iterator[Record]:
         for label, solutions in ((True, right_solutions(problem)), (False, wrong_solutions(problem))):
-            found = {self._row(problem, solution, label): solution for solution in solutions}
+            found = {
+                KTORow(prompt=asked(problem), completion=s.rollout.text, label=label, **origin(problem, s)): s
+                for s in solutions
+            }
             for row in first_by_hash(list(found), self.max_per_problem):
                 yield from self.laid_out(row, problem, found[row].rollout.steps)
-
-    def _row(self, problem: LabeledProblem, solution: LabeledSolution, label: bool) -> KTORow:
-        text = solution.rollout.text
-        return KTORow(prompt=asked(problem), completion=text, label=label, **origin(problem, solution))
 
 
 class RejectionSampling(Chat):
@@ -124,7 +123,6 @@ class RejectionSampling(Chat):
 
 
 def pair_row(problem: LabeledProblem, good: RightPath, bad: LabeledSolution) -> PairRow:
-    """Return a right and a wrong solution as a pair, with the right one's origin."""
     return PairRow(
         prompt=asked(problem),
         chosen=good.text,

@@ -17,8 +17,6 @@ from stepforge.schemas.rollout import Outcome
 
 
 class Grade(NamedTuple):
-    """A verdict on one response, and the answer that was found in it."""
-
     outcome: Outcome
     extracted: str | None
 
@@ -41,15 +39,9 @@ async def _grades(pairs: list[tuple[str, str]]) -> list[Grade]:
 
         async def one(reference: str, response: str) -> Grade:
             found = extract_answer(response)
+            known = reference_answer(reference)
             problem = Problem(
-                id="pair",
-                source="pair",
-                domain="pair",
-                question="",
-                answer=reference_answer(reference),
-                answer_kind="math",
-                difficulty=None,
-                group="pair",
+                id="pair", source="pair", domain="pair", question="", answer=known, answer_kind="math", group="pair"
             )
             (outcome,) = await grader.grade(problem, [found])
             return Grade(outcome, found)

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import AsyncExitStack
 from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
@@ -91,47 +92,44 @@ def _part(given: str | AnyPart) -> AnyPart:
             raise BadInput(f"labeler: {given!r} is neither the name of a kind nor a labeler")
         return given
     try:
-        part: AnyPart = TypeAdapter(AnyLabeler).validate_python({"kind": given})
+        return TypeAdapter[AnyPart](AnyLabeler).validate_python({"kind": given})
     except ValidationError as error:
         raise BadInput(f"labeler: {kind_fault(error)}") from None
-    return part
 
 
 async def _labeled(
     tasks: list[Task], parts: list[AnyPart], engine: Any, policy: PolicySettings, n: int, seed: int, scorer: Any
 ) -> list[LabeledProblem]:
-    opened, ours = await _opened(engine)
-    asking = PromptedPolicy(opened, policy)
-    reading = await open_scorer(scorer) if scorer is not None else None
-    try:
-        async with PooledGrader() as grader:
-
-            async def one(task: Task) -> LabeledProblem:
-                problem = _problem(task)
-                try:
-                    solved = await solve(problem, _brought(problem, task), asking, grader, n=n, seed=seed)
-                except NotSampled as error:
-                    raise RunFailed(f"no solution of {task.question[:60]!r} was written: {error}") from None
-                return await label(solved, parts, asking, grader, seed=seed, scorer=reading)
-
-            labeled = list(await asyncio.gather(*(one(task) for task in tasks)))
-            if isinstance(opened, FunctionEngine):
-                opened.check_failures()
-            return labeled
-    finally:
+    async with AsyncExitStack() as closing:
+        opened = await _opened(engine, closing)
+        reading = await open_scorer(scorer) if scorer is not None else None
         if reading is not None:
-            await reading.close()
-        if ours:
-            await opened.close()
+            closing.push_async_callback(reading.close)
+        asking, grader = PromptedPolicy(opened, policy), await closing.enter_async_context(PooledGrader())
+
+        async def one(task: Task) -> LabeledProblem:
+            problem = _problem(task)
+            texts = [(given, ()) if isinstance(given, str) else ("", given) for given in task.solutions]
+            brought = [Brought(problem_id=problem.id, text=text, steps=steps) for text, steps in texts]
+            try:
+                solved = await solve(problem, brought, asking, grader, n=n, seed=seed)
+            except NotSampled as error:
+                raise RunFailed(f"no solution of {task.question[:60]!r} was written: {error}") from None
+            return await label(solved, parts, asking, grader, seed=seed, scorer=reading)
+
+        labeled = list(await asyncio.gather(*(one(task) for task in tasks)))
+        if isinstance(opened, FunctionEngine):
+            opened.check_failures()
+        return labeled
 
 
-async def _opened(engine: Any) -> tuple[Engine, bool]:
-    """Return the engine, and whether we must close it."""
-    if isinstance(engine, Record):
-        return await open_engine(engine), True  # type: ignore[arg-type]
-    if hasattr(engine, "complete"):
-        return engine, False
-    return FunctionEngine(engine), True
+async def _opened(engine: Any, closing: AsyncExitStack) -> Engine:
+    """Return the engine; one that the caller has opened is not closed at the end."""
+    if not isinstance(engine, Record) and hasattr(engine, "complete"):
+        return engine  # type: ignore[no-any-return]
+    opened: Engine = await open_engine(engine) if isinstance(engine, Record) else FunctionEngine(engine)  # type: ignore[arg-type]
+    closing.push_async_callback(opened.close)
+    return opened
 
 
 def _problem(task: Task) -> Problem:
@@ -144,15 +142,5 @@ def _problem(task: Task) -> Problem:
         answer=task.answer,
         verifier=task.verifier,
         answer_kind="math",
-        difficulty=None,
         group=f"question-{name}",
     )
-
-
-def _brought(problem: Problem, task: Task) -> list[Brought]:
-    return [
-        Brought(problem_id=problem.id, text=given, steps=())
-        if isinstance(given, str)
-        else Brought(problem_id=problem.id, text="", steps=given)
-        for given in task.solutions
-    ]

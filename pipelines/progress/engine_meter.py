@@ -1,4 +1,8 @@
-"""The engines' counters added up over workers and restarts, and what they say per second."""
+"""How fast a run is: the engines' counters added up over workers and restarts, and the time left.
+
+A missing shard is expected to need as many tokens as the last committed ones did, in any session. The speed is this
+session's alone, so resumed shards and replayed completions never look like speed.
+"""
 
 import time
 from collections import Counter, deque
@@ -7,6 +11,9 @@ from typing import NamedTuple
 
 from stepforge.pipelines.engines.gate import UNBOUNDED
 from stepforge.pipelines.progress.snapshot import EngineProgress, Speed
+from stepforge.pipelines.run_folder.ledger import ShardReport
+from stepforge.pipelines.run_folder.plan import ShardPlan
+from stepforge.pipelines.storage.layout import SHARD_STAGES, ShardStage
 
 ADDED = ("rollouts", "generated_tokens", "prompt_tokens", "cached_tokens", "cancelled")
 GROWING = (*ADDED, "errors", "busy_ms")
@@ -14,11 +21,15 @@ GROWING = (*ADDED, "errors", "busy_ms")
 RECENT_SECONDS = 60.0
 RECENT_ROLLOUTS = 100
 """The recent speed covers at least this much of both, or all there is."""
+ENGINE_STAGES: tuple[ShardStage, ...] = ("solve", "label")
+LAST = 20
+"""How many committed shards to average. Only the last: a run's first shards may cost more, where a labeler fits its
+rates on them."""
+ENOUGH_SECONDS = 15.0
+ENOUGH_SHARDS = 2
 
 
 class Reading(NamedTuple):
-    """State at one moment."""
-
     at: float
     """Seconds of the clock."""
     rollouts: int
@@ -27,8 +38,6 @@ class Reading(NamedTuple):
 
 
 class EngineMeter:
-    """Adds up what the engines answer."""
-
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self.replayed = 0
         """Completions that came from a journal, not from an engine of this session."""
@@ -112,3 +121,34 @@ def _speed(start: Reading, last: Reading) -> Speed | None:
     if seconds <= 0:
         return None
     return Speed(rollouts=(last.rollouts - start.rollouts) / seconds, tokens=(last.tokens - start.tokens) / seconds)
+
+
+class Pace:
+    def __init__(self, plan: Sequence[ShardPlan]) -> None:
+        self._left: dict[ShardStage, set[int]] = {stage: {shard.index for shard in plan} for stage in SHARD_STAGES}
+        self._tokens: dict[ShardStage, deque[int]] = {stage: deque(maxlen=LAST) for stage in ENGINE_STAGES}
+        self._committed = 0
+        """Tokens of the shards that this session committed."""
+
+    def done(self, report: ShardReport, *, now: bool) -> None:
+        """Record a shard; ``now`` means that this session committed it."""
+        self._committed += report.cost.generated_tokens if now else 0
+        self._left[report.stage].discard(report.shard)
+        if report.stage in self._tokens:
+            self._tokens[report.stage].append(report.cost.generated_tokens)
+
+    def seconds_left(self, engine: EngineProgress, elapsed: float) -> float | None:
+        """Return the estimated seconds until every shard is through; None while too little has been seen, or where
+        shards under way already took more than all that are missing were expected to.
+
+        ``elapsed`` is the age of this session in seconds.
+        """
+        if not any(self._left.values()):
+            return 0.0
+        missing = {stage: len(self._left[stage]) for stage in ENGINE_STAGES if self._left[stage]}
+        if any(len(self._tokens[stage]) < ENOUGH_SHARDS for stage in missing) or elapsed < ENOUGH_SECONDS:
+            return None
+        work = sum(count * sum(self._tokens[stage]) / len(self._tokens[stage]) for stage, count in missing.items())
+        done = max(0, engine.generated_tokens - self._committed)  # for shards that are not committed yet
+        speed = engine.recent.tokens if engine.recent else 0.0
+        return (work - done) / speed if work > done and speed else None

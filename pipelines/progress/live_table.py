@@ -9,8 +9,8 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
-from stepforge.pipelines.progress.snapshot import Snapshot
-from stepforge.pipelines.progress.text import (
+from stepforge.pipelines.progress.snapshot import (
+    Snapshot,
     duration,
     end_text,
     fill_text,
@@ -24,7 +24,6 @@ from stepforge.pipelines.terminal.output import say, visible
 
 
 def view_of(*, quiet: bool, as_json: bool) -> "Lines | LiveTable":
-    """Return the view that suits standard error and the options."""
     if quiet:
         return Lines(None)
     if as_json:
@@ -69,7 +68,6 @@ class LiveTable:
 
 
 def live_table(snapshot: Snapshot) -> RenderableType:
-    """Return the state as a table of the stages, over a few lines about the engines and the losses."""
     table = Table(box=None, pad_edge=False, header_style="bold")
     for name in ("stage", "shards", "rows", "rejected", "failures"):
         table.add_column(name, justify="left" if name == "stage" else "right")
@@ -82,7 +80,6 @@ def live_table(snapshot: Snapshot) -> RenderableType:
 
 
 def _lines(snapshot: Snapshot) -> list[str]:
-    """The lines under the table: time, engines, and why rows were lost."""
     engine = snapshot.engine
     lines = [f"time     {duration(snapshot.elapsed)}, {end_text(snapshot)}", f"engines  {fill_text(engine)}"]
     if speed_text(engine):

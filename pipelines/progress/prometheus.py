@@ -43,8 +43,6 @@ def check_metrics(workers: Workers) -> None:
 
 
 class MetricsPort:
-    """Answers each scrape with the latest snapshot."""
-
     def __init__(self, workers: Workers, port: int) -> None:
         from prometheus_client import CollectorRegistry, start_http_server
 
@@ -57,7 +55,6 @@ class MetricsPort:
             raise _unusable(workers, error) from None
 
     def collect(self) -> "Iterator[Metric]":
-        """Yield the figures of the latest snapshot; nothing before there is one."""
         if self.snapshot is not None:
             yield from _metrics(self.snapshot)
 

@@ -1,10 +1,12 @@
-"""A run's progress at one moment: what the live view, ``progress.json``, ``stepforge status`` and the metrics show."""
+"""A run's progress at one moment, and in words: for the live view, ``progress.json``, ``stepforge status`` and the
+metrics."""
 
 import time
+from collections.abc import Mapping
 
 from pydantic import Field, ValidationError
 
-from stepforge.pipelines.run_folder.ledger import StageTotal
+from stepforge.pipelines.run_folder.ledger import StageTotal, added
 from stepforge.pipelines.run_folder.watched import Watched
 from stepforge.pipelines.storage.layout import ShardStage
 from stepforge.pipelines.storage.regular_files import read_small
@@ -14,6 +16,10 @@ from stepforge.schemas.record import Record
 PROGRESS_FILE = "progress.json"
 LATEST = 1e10
 """Seconds of a time or duration that can be shown as a date."""
+SILENT_SECONDS = 30
+"""Seconds after which requests in flight without any answer are reported."""
+REASONS = 6
+"""Number of reasons listed; the others are counted together."""
 
 
 class Speed(Record):
@@ -24,11 +30,8 @@ class Speed(Record):
 
 
 class EngineProgress(Record):
-    """The engines, since this session began."""
-
     engines: int = 0
     answering: int = 0
-    """Those that answered when asked."""
     starting: int = 0
     """Those that have never answered: the model is loading."""
     checking: int = 0
@@ -47,7 +50,6 @@ class EngineProgress(Record):
     silent_seconds: int = 0
     """How long requests have been in flight without any answer; 0 if one came recently."""
     running: int = 0
-    """Requests in flight."""
     waiting: int | None = None
     """Requests that wait for room in the engines."""
     capacity: int | None = None
@@ -61,13 +63,10 @@ class EngineProgress(Record):
 
     @property
     def cached_share(self) -> float | None:
-        """Share of the prompt tokens that came from the prefix cache."""
         return self.cached_tokens / self.prompt_tokens if self.prompt_tokens else None
 
 
 class Snapshot(Record):
-    """The run at one moment."""
-
     written: float = Field(ge=0, le=LATEST)
     """Unix time, in seconds."""
     elapsed: float = Field(ge=0, le=LATEST)
@@ -75,7 +74,6 @@ class Snapshot(Record):
     ended: bool = False
     """Whether the session ended; false after a driver was killed."""
     shards: int
-    """Shards of the run."""
     stages: dict[ShardStage, StageTotal]
     """Over all sessions of the run, except for their time."""
     engine: EngineProgress = EngineProgress()
@@ -95,3 +93,85 @@ def read_snapshot(folder: AnyPath) -> Snapshot | None:
         return Snapshot.model_validate_json(read_small(folder / PROGRESS_FILE))
     except (OSError, ValidationError):
         return None
+
+
+def progress_line(snapshot: Snapshot) -> str:
+    stages = " ".join(f"{name} {stage.shards}/{snapshot.shards}" for name, stage in snapshot.stages.items())
+    failures = reasons(added(stage.failures for stage in snapshot.stages.values()))
+    failed = f" | failures: {failures}" if failures else ""
+    return f"[{snapshot.elapsed:5.0f}s] {stages} | {engine_text(snapshot.engine)} | {end_text(snapshot)}{failed}"
+
+
+def end_text(snapshot: Snapshot) -> str:
+    if all(stage.shards == snapshot.shards for stage in snapshot.stages.values()):
+        return "every shard is done"
+    if snapshot.seconds_left is None:
+        return "end unknown yet"
+    at = time.strftime("%a %H:%M", time.localtime(snapshot.written + snapshot.seconds_left))
+    return f"about {duration(snapshot.seconds_left)} left, until {at}"
+
+
+def engine_text(engine: EngineProgress) -> str:
+    return ", ".join(part for part in (fill_text(engine), speed_text(engine)) if part)
+
+
+def fill_text(engine: EngineProgress) -> str:
+    if not engine.engines:
+        return "no engine"
+    of = f" of {engine.capacity:,}" if engine.capacity else ""
+    parts = [f"{engine.running:,}{of} running"]
+    if engine.waiting:
+        parts.append(f"{engine.waiting:,} waiting")
+    if engine.busy is not None:
+        parts.append(f"busy {engine.busy:.0%}")
+    if engine.away_seconds:
+        parts.append(f"the server has been down for {duration(engine.away_seconds)}: waiting for it")
+    elif engine.silent_seconds >= SILENT_SECONDS:
+        parts.append(f"no answer for {duration(engine.silent_seconds)}")
+    counts = {
+        "starting": engine.starting,
+        "being checked": engine.checking,
+        "not answering": engine.engines - engine.answering - engine.starting,
+    }
+    parts += [f"{count} of {engine.engines} engines {state}" for state, count in counts.items() if count > 0]
+    return ", ".join(parts)
+
+
+def speed_text(engine: EngineProgress) -> str:
+    parts = []
+    if engine.recent is not None and engine.mean is not None:
+        recent, mean = engine.recent, engine.mean
+        parts.append(f"{rate(recent.rollouts)} rollouts/s (mean {rate(mean.rollouts)})")
+        parts.append(f"{rate(recent.tokens)} tokens/s (mean {rate(mean.tokens)})")
+    if engine.cached_share is not None:
+        parts.append(f"{engine.cached_share:.0%} of prompt tokens cached")
+    if engine.cancelled:
+        parts.append(f"{engine.cancelled:,} cancelled")
+    if engine.replayed:
+        parts.append(f"{engine.replayed:,} replayed")
+    return ", ".join(parts)
+
+
+def rate(per_second: float) -> str:
+    """Return a rate; one below 10 with two digits, to tell a slow engine from a stalled one."""
+    return f"{per_second:,.0f}" if per_second >= 9.5 or per_second == 0 else f"{per_second:.2g}"
+
+
+def rows_text(stage: StageTotal) -> str:
+    return f"{stage.rows_out:,}" if stage.rows_in == stage.rows_out else f"{stage.rows_out:,} of {stage.rows_in:,}"
+
+
+def reasons(counts: Mapping[str, int]) -> str:
+    ranked = sorted(counts.items(), key=lambda item: -item[1])
+    named = [f"{count:,} {reason}" for reason, count in ranked[:REASONS]]
+    rest = sum(count for _, count in ranked[REASONS:])
+    return ", ".join([*named, *([f"{rest:,} for other reasons"] if rest else [])])
+
+
+def duration(seconds: float) -> str:
+    for unit, larger, smaller in ((86_400, "d", "h"), (3_600, "h", "min"), (60, "min", "s")):
+        if seconds >= unit:
+            whole, rest = divmod(round(seconds), unit)
+            part = rest // {"d": 3_600, "h": 60, "min": 1}[larger]
+            return f"{whole} {larger} {part} {smaller}" if part else f"{whole} {larger}"
+    return f"{seconds:.0f} s"

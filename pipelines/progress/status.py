@@ -6,8 +6,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Literal
 
-from stepforge.pipelines.progress.snapshot import Snapshot, read_snapshot
-from stepforge.pipelines.progress.text import duration, end_text, engine_text, reasons
+from stepforge.pipelines.progress.snapshot import Snapshot, duration, end_text, engine_text, read_snapshot, reasons
 from stepforge.pipelines.reports.records import Report
 from stepforge.pipelines.reports.report import measured, save_report
 from stepforge.pipelines.reports.text import table
@@ -26,12 +25,8 @@ from stepforge.schemas.record import Record
 
 
 def open_run(folder: AnyPath) -> tuple[RunFile, Layout]:
-    """Return the settings and the layout of a run folder.
-
-    Raises:
-        BadInput: it is not a run folder, holds links or other special files, or its ``run.toml`` is not what the
-            shards were made with.
-    """
+    """Return the settings and the layout of a run folder. Raises BadInput: it is not a run folder, holds links or other
+    special files, or its ``run.toml`` is not what the shards were made with."""
     if isinstance(folder, Path) and not folder.is_dir():
         raise BadInput(f"{folder}: {'not a folder' if folder.exists() else 'no such folder'}; give a run folder")
     layout = Layout(folder)
@@ -58,8 +53,6 @@ def fresh_report(folder: AnyPath) -> Report:
 
 
 class RunStatus(Record):
-    """Progress by stage, whether a driver is running and its last report, and the command that resumes the run."""
-
     folder: str
     state: Literal["running", "finished", "stopped"]
     shards: int
@@ -108,7 +101,6 @@ def status_text(status: RunStatus) -> str:
 
 
 def _driver_lines(status: RunStatus) -> list[str]:
-    """The driver's latest report, and how to resume if there is no driver."""
     lines, told, state = [], status.progress, status.state
     if told is not None:
         when = f"{duration(told.age)} ago, {duration(told.elapsed)} after it started"

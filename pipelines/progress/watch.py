@@ -7,9 +7,8 @@ from collections.abc import Sequence
 from math import inf
 from typing import Protocol
 
-from stepforge.pipelines.progress.engine_meter import EngineMeter
+from stepforge.pipelines.progress.engine_meter import EngineMeter, Pace
 from stepforge.pipelines.progress.live_table import view_of
-from stepforge.pipelines.progress.pace import Pace
 from stepforge.pipelines.progress.prometheus import MetricsPort
 from stepforge.pipelines.progress.snapshot import PROGRESS_FILE, Snapshot
 from stepforge.pipelines.run_folder.ledger import ShardReport, StageTotal
@@ -29,14 +28,10 @@ ANSWER_SECONDS = 5.0
 
 
 class EngineWorker(Protocol):
-    """A worker that holds an engine."""
-
     async def counters(self, seconds: float) -> dict[str, int]: ...
 
 
 class Progress:
-    """Counts finished work and shows it."""
-
     def __init__(
         self, layout: Layout, plan: Sequence[ShardPlan], *, quiet: bool, as_json: bool = False, run: RunFile
     ) -> None:
@@ -63,7 +58,6 @@ class Progress:
         self._pace.done(report, now=True)
 
     async def watch(self, engines: Sequence[EngineWorker]) -> None:
-        """Poll the engines, show and store the state, until cancelled."""
         await asyncio.gather(self._learn_past(), self._watch(engines))
 
     async def look(self, engines: Sequence[EngineWorker]) -> None:

@@ -12,9 +12,6 @@ from stepforge.pipelines.storage.layout import Layout
 from stepforge.pipelines.storage.store import AnyPath
 from stepforge.schemas.errors import BadInput
 
-RULE_FILE = "rule.json"
-"""Marks a folder that ``stepforge relabel`` made, two levels below the run that it was made from."""
-
 
 def finished_run(folder: AnyPath) -> tuple[RunFile, Layout]:
     """Return the settings and layout of a run with every shard finished.
@@ -22,7 +19,9 @@ def finished_run(folder: AnyPath) -> tuple[RunFile, Layout]:
     Raises BadInput: it is not a run folder, or not finished.
     """
     run, layout = open_run(folder)
-    origin = _origin(folder) if (folder / RULE_FILE).exists() else folder
+    origin = folder
+    if layout.rule.exists():  # a relabeled folder
+        origin = (folder.resolve() if isinstance(folder, Path) else folder).parent.parent
     status = run_status(origin)
     if status.state == "running":
         raise BadInput(f"{origin}: the run is in progress; publish it when it is done")
@@ -43,10 +42,6 @@ def check_up_to_date(run: RunFile, layout: Layout) -> None:
             f"{layout.datasets}: {', '.join(stale)} not made from the current curated shards; "
             "the same `stepforge run` command updates them"
         )
-
-
-def _origin(folder: AnyPath) -> AnyPath:
-    return (folder.resolve() if isinstance(folder, Path) else folder).parent.parent
 
 
 def source_licenses(run: RunFile) -> dict[str, str | None]:

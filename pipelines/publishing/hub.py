@@ -9,11 +9,10 @@ from huggingface_hub.hf_api import RepoFile
 from huggingface_hub.utils import build_hf_headers, get_session, hf_raise_for_status
 from pydantic import SecretStr
 
-from stepforge.pipelines.publishing.hub_calls import HubCalls
-from stepforge.pipelines.publishing.hub_errors import MOVED, status_of
+from stepforge.pipelines.publishing.hub_calls import MOVED, HubCalls, status_of
 from stepforge.pipelines.publishing.local_dataset import SUMS, LocalFile
 from stepforge.pipelines.publishing.ownership import listed_sums
-from stepforge.pipelines.publishing.plan import Remote, RemoteFile, latest_version
+from stepforge.pipelines.publishing.plan import Remote, RemoteFile, version_of
 from stepforge.pipelines.settings.digest import VERSION
 from stepforge.schemas.errors import RunFailed
 
@@ -31,9 +30,8 @@ class HubRepo:
     def __init__(self, repo: str, endpoint: str, token: SecretStr, note: Callable[[str], None]) -> None:
         self.repo = repo
         self._calls = HubCalls(repo, token, note)
-        self._token = token
-        secret = token.get_secret_value()
-        self._api = HfApi(endpoint=endpoint, token=secret, library_name="stepforge", library_version=VERSION)
+        self._secret = token.get_secret_value()
+        self._api = HfApi(endpoint=endpoint, token=self._secret, library_name="stepforge", library_version=VERSION)
 
     def look(self) -> Remote | None:
         """Return the state of the repository; None if there is none, or none that this token can see."""
@@ -42,16 +40,14 @@ class HubRepo:
             return None
         refs = self._patiently("listing branches and tags", self._api.list_repo_refs)
         head = next((branch.target_commit for branch in refs.branches if branch.name == MAIN), None)
-        tags = frozenset(ref.name for ref in refs.tags)
-        latest = latest_version(tags)
+        version = max((version_of(ref.name) for ref in refs.tags), default=0)
         files = self.files(head) if head else {}
         return Remote(
             private=private,
             head=head,
             files=files,
-            tags=tags,
-            tag=latest,
-            tagged=self.commit_at(latest) if latest else None,
+            version=version,
+            tagged=self.commit_at(f"v{version}") if version else None,
             ours=listed_sums(self.read(SUMS, head).decode(errors="replace")) if head and SUMS in files else {},
         )
 
@@ -66,9 +62,8 @@ class HubRepo:
         }
 
     def commit_at(self, revision: str) -> str:
-        return str(
-            self._patiently(f"looking at {revision}", self._api.repo_info, revision=revision, expand=["sha"]).sha
-        )
+        info = self._patiently(f"looking at {revision}", self._api.repo_info, revision=revision, expand=["sha"])
+        return str(info.sha)
 
     def create(self) -> None:
         """Create the repository, private, unless it exists by now."""
@@ -151,21 +146,22 @@ class HubRepo:
 
     def is_private(self) -> bool | None:
         """Return whether the repository is private; None if this token can see none."""
-        return self._calls.patiently("looking at the repository", self._privacy)
 
-    def _privacy(self) -> bool | None:
-        try:
-            return bool(self._api.dataset_info(self.repo, expand=["private"]).private)
-        except RepositoryNotFoundError as error:
-            if status_of(error) == 404:
-                return None
-            raise  # 401: the token is not accepted
+        def privacy() -> bool | None:
+            try:
+                return bool(self._api.dataset_info(self.repo, expand=["private"]).private)
+            except RepositoryNotFoundError as error:
+                if status_of(error) == 404:
+                    return None
+                raise  # 401: the token is not accepted
+
+        return self._calls.patiently("looking at the repository", privacy)
 
     def read(self, path: str, revision: str) -> bytes:
         url = hf_hub_url(self.repo, path, repo_type=DATASET, revision=revision, endpoint=self._api.endpoint)
 
         def content() -> bytes:
-            answer = get_session().get(url, headers=build_hf_headers(token=self._token.get_secret_value()))
+            answer = get_session().get(url, headers=build_hf_headers(token=self._secret))
             hf_raise_for_status(answer)
             return bytes(answer.content)
 

@@ -45,29 +45,21 @@ def redacted(text: str, token: SecretStr | None) -> str:
 @contextmanager
 def redacted_logs(token: SecretStr) -> Iterator[None]:
     """Redact everything that reaches a log handler of ours or of the HTTP libraries."""
-    guard = _Redaction(token)
+
+    def redact(record: logging.LogRecord) -> bool:
+        """Rewrite a record as the text that it would have become, redacted."""
+        record.msg, record.args = redacted(record.getMessage(), token), ()
+        if record.exc_info:
+            record.exc_text = redacted(logging.Formatter().formatException(record.exc_info), token)
+            record.exc_info = None
+        return True
+
     handlers = [handler for name in LOGGERS for handler in logging.getLogger(name).handlers]
-    if logging.lastResort is not None:
-        handlers.append(logging.lastResort)
+    handlers += [logging.lastResort] if logging.lastResort else []
     for handler in handlers:
-        handler.addFilter(guard)
+        handler.addFilter(redact)
     try:
         yield
     finally:
         for handler in handlers:
-            handler.removeFilter(guard)
-
-
-class _Redaction(logging.Filter):
-    """Rewrites a record as the text that it would have become, redacted."""
-
-    def __init__(self, token: SecretStr) -> None:
-        super().__init__()
-        self._token = token
-
-    def filter(self, record: logging.LogRecord) -> bool:
-        record.msg, record.args = redacted(record.getMessage(), self._token), ()
-        if record.exc_info:
-            record.exc_text = redacted(logging.Formatter().formatException(record.exc_info), self._token)
-            record.exc_info = None
-        return True
+            handler.removeFilter(redact)

@@ -31,8 +31,6 @@ BLOCK = 1 << 20
 
 
 class LocalFile(NamedTuple):
-    """A file to be published."""
-
     path: str
     """In the repository, with forward slashes."""
     size: int
@@ -43,8 +41,6 @@ class LocalFile(NamedTuple):
 
 
 class LocalDataset(NamedTuple):
-    """Everything to be published."""
-
     files: dict[str, LocalFile]
     rows: dict[str, dict[str, int]]
     """Data set -> split -> rows."""
@@ -57,9 +53,8 @@ class LocalDataset(NamedTuple):
     def with_kept(self, kept: str) -> "LocalDataset":
         """Return the same with other people's text in the card."""
         card = self.card._replace(kept=kept)
-        return LocalDataset(
-            _with_sums([*_without_card(self.files), _from_bytes(CARD, card.text.encode())]), self.rows, card
-        )
+        others = [file for path, file in self.files.items() if path not in (CARD, SUMS)]
+        return LocalDataset(_with_sums([*others, _from_bytes(CARD, card.text.encode())]), self.rows, card)
 
 
 def listed_files(run: RunFile, layout: Layout) -> dict[str, FileStamp]:
@@ -110,12 +105,13 @@ def read_dataset(run: RunFile, layout: Layout, folder: Path, token: SecretStr | 
     files = [_local_file(folder, path, token) for path in sorted(listed)]
     for file in files:
         if file.path != CARD and file.sha256 != listed[file.path].sha256:
-            raise BadInput(f"{folder / file.path}: damaged, not as written; {_remedy(run, file.path, layout)}")
+            name, remedy = file.path.split("/")[0], _card_anew(layout)
+            if name in {export.name for export in run.export}:
+                remedy = f"delete {layout.datasets}/{name} and run the same `stepforge run` command, which recreates it"
+            raise BadInput(f"{folder / file.path}: damaged, not as written; {remedy}")
     card = _checked_card(run, layout, listed[CARD])
     counts = {export.name: rows_by_split(layout, export.name) for export in run.export}
-    rows = {
-        name: {split: n for split, n in splits.items() if n} for name, splits in counts.items() if any(splits.values())
-    }
+    rows = {name: found for name, by in counts.items() if (found := {split: n for split, n in by.items() if n})}
     if not rows:
         raise BadInput(f"{folder}: no data set has a row; there is nothing to publish")
     return LocalDataset(_with_sums(files), rows, card)
@@ -148,20 +144,13 @@ def _checked_card(run: RunFile, layout: Layout, stamp: FileStamp) -> Card:
     return card
 
 
-def _remedy(run: RunFile, path: str, layout: Layout) -> str:
-    name = path.split("/")[0]
-    if name not in {export.name for export in run.export}:
-        return _card_anew(layout)
-    return f"delete {layout.datasets}/{name} and run the same `stepforge run` command, which recreates it"
-
-
 def _card_anew(layout: Layout) -> str:
     return f"`stepforge report {layout.folder}` rewrites the card"
 
 
 def _local_file(folder: Path, name: str, token: SecretStr | None) -> LocalFile:
     path = folder / name
-    secret, before = token.get_secret_value().encode() if token is not None else None, b""
+    secret, before = token.get_secret_value().encode() if token else b"", b""
     try:
         file = os.fdopen(open_regular(path), "rb")
     except FileNotFoundError:
@@ -172,14 +161,10 @@ def _local_file(folder: Path, name: str, token: SecretStr | None) -> LocalFile:
         while block := file.read(BLOCK):
             sha256.update(block)
             blob.update(block)
-            if secret is not None and secret in before + block:  # compressed pages hide text, cards and JSONL do not
+            if secret and secret in before + block:  # compressed pages hide text, cards and JSONL do not
                 raise BadInput(f"{path}: contains the Hub token; remove it from the run's settings and recreate it")
-            before = block[-len(secret) :] if secret is not None else b""
+            before = block[-len(secret) :]
     return LocalFile(name, size, sha256.hexdigest(), blob.hexdigest(), path)
-
-
-def _without_card(files: Mapping[str, LocalFile]) -> list[LocalFile]:
-    return [file for path, file in files.items() if path not in (CARD, SUMS)]
 
 
 def _with_sums(files: list[LocalFile]) -> dict[str, LocalFile]:

@@ -2,13 +2,12 @@
 
 import hashlib
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 
 from stepforge.pipelines.publishing.local_dataset import PART, SUMS, LocalDataset
 from stepforge.pipelines.publishing.plan import Remote
 from stepforge.pipelines.reports.card import CARD, CARD_BYTES, FIGURES
-from stepforge.pipelines.reports.card.croissant import CROISSANT
-from stepforge.pipelines.reports.card.dataset_info import DATASET_INFO
+from stepforge.pipelines.reports.card.index_files import CROISSANT, DATASET_INFO
 from stepforge.pipelines.reports.card.kept import read_card
 from stepforge.pipelines.reports.card.sessions import SESSION_ROWS, SESSIONS
 from stepforge.schemas.errors import BadInput
@@ -31,17 +30,17 @@ def listed_sums(sums: str) -> dict[str, str]:
 
 def with_confirmed(remote: Remote, local: LocalDataset, read: Reader) -> Remote:
     """Return the repository with only those of our files to be removed that are unchanged."""
+
+    def unchanged(path: str, digest: str) -> bool:
+        there = remote.files[path].sha256
+        return digest == (there if there is not None else hashlib.sha256(read(path)).hexdigest())
+
     ours = {
         path: digest
         for path, digest in remote.ours.items()
-        if path in local.files or (path in remote.files and _is_as_left(remote, path, digest, read))
+        if path in local.files or (path in remote.files and unchanged(path, digest))
     }
     return remote._replace(ours=ours)
-
-
-def _is_as_left(remote: Remote, path: str, digest: str, read: Reader) -> bool:
-    there = remote.files[path].sha256
-    return digest == (there if there is not None else hashlib.sha256(read(path)).hexdigest())
 
 
 def with_hub_card(local: LocalDataset, remote: Remote, repo: str, read: Reader) -> LocalDataset:
@@ -53,7 +52,8 @@ def with_hub_card(local: LocalDataset, remote: Remote, repo: str, read: Reader) 
     if there is None or there.holds(local.files[CARD]):
         return local
     content = read(CARD) if there.size <= CARD_BYTES else b""
-    card, published = read_card(content.decode(errors="replace")), _is_published(content, remote.ours)
+    card = read_card(content.decode(errors="replace"))
+    published = remote.ours.get(CARD) == hashlib.sha256(content).hexdigest()
     if card is None and published:  # by a version whose cards had no kept section
         return local
     if card is None or not card.intact:
@@ -69,7 +69,3 @@ def with_hub_card(local: LocalDataset, remote: Remote, repo: str, read: Reader) 
             f"to keep into the run's datasets/{CARD}, empty the other, and publish again"
         )
     return local if local.card.kept else local.with_kept(card.kept)
-
-
-def _is_published(content: bytes, ours: Mapping[str, str]) -> bool:
-    return ours.get(CARD) == hashlib.sha256(content).hexdigest()

@@ -21,8 +21,6 @@ BY_THE_HUB = ".gitattributes"
 
 @dataclass(frozen=True)
 class PublishRequest:
-    """The options of one publication."""
-
     repo: str
     """``ORG/NAME`` of a data set repository."""
     public: bool = False
@@ -67,27 +65,18 @@ class Remote(NamedTuple):
     head: str | None
     """Commit of main; None if there is no commit yet."""
     files: dict[str, RemoteFile]
-    tags: frozenset[str]
-    tag: str | None
-    """The latest version."""
+    version: int
+    """N of the latest version tag vN; 0 if there is none."""
     tagged: str | None
-    """Commit that ``tag`` points to."""
+    """Commit that this tag points to."""
     ours: Mapping[str, str]
     """SHA-256 of the files that an earlier publication put there, by its list of checksums."""
 
-    @property
-    def next_version(self) -> str:
-        return f"v{max(map(number_of, self.tags), default=0) + 1}"
 
-
-def number_of(tag: str) -> int:
+def version_of(tag: str) -> int:
     """Return N of a version tag vN, 0 of any other tag."""
     match = VERSION_TAG.fullmatch(tag)
     return int(match[1]) if match else 0
-
-
-def latest_version(tags: frozenset[str]) -> str | None:
-    return max((tag for tag in tags if number_of(tag)), key=number_of, default=None)
 
 
 @dataclass(frozen=True)
@@ -131,15 +120,11 @@ class Plan:
         if self.remote is None:
             return "v1"
         standing = not self.writes and self.remote.tagged is not None and self.remote.tagged == self.remote.head
-        return None if standing else self.remote.next_version
+        return None if standing else f"v{self.remote.version + 1}"
 
     @property
     def reveals(self) -> bool:
         return self.request.public and (self.remote is None or self.remote.private)
-
-    @property
-    def nothing_to_do(self) -> bool:
-        return not (self.writes or self.tag or self.reveals)
 
     @property
     def _there(self) -> dict[str, RemoteFile]:

@@ -1,6 +1,6 @@
 """The plan as text: on the terminal before anything happens, and in the resulting commit."""
 
-from stepforge.pipelines.publishing.local_dataset import LocalDataset, LocalFile
+from stepforge.pipelines.publishing.local_dataset import LocalDataset
 from stepforge.pipelines.publishing.plan import Plan
 
 LISTED = 20
@@ -43,9 +43,10 @@ def commit_description(plan: Plan, origin: str) -> str:
 
 
 def _changes(plan: Plan) -> list[str]:
+    before = plan.remote.files if plan.remote else {}
     return [
-        *_listed("new", [_with_size(file) for file in plan.new]),
-        *_listed("changed", [_with_change(plan, file) for file in plan.changed]),
+        *_listed("new", [f"{f.path} ({_size(f.size)})" for f in plan.new]),
+        *_listed("changed", [f"{f.path} ({_size(before[f.path].size)} -> {_size(f.size)})" for f in plan.changed]),
         *_listed("removed", plan.removed),
     ]
 
@@ -62,7 +63,8 @@ def _repository(plan: Plan) -> str:
     if remote is None:
         return f"to be created, private{', public at the end' if public else ''}"
     seen = "private, public at the end" if plan.reveals else "private" if remote.private else "PUBLIC"
-    return f"exists, {seen}, main at {(remote.head or 'no commit')[:8]}{f' ({remote.tag})' if remote.tag else ''}"
+    version = f" (v{remote.version})" if remote.version else ""
+    return f"exists, {seen}, main at {(remote.head or 'no commit')[:8]}{version}"
 
 
 def _steps(plan: Plan) -> list[str]:
@@ -80,18 +82,8 @@ def _listed(kind: str, names: list[str]) -> list[str]:
     return [*(f"{kind}: {name}" for name in names[:LISTED]), *more]
 
 
-def _with_size(file: LocalFile) -> str:
-    return f"{file.path} ({_size(file.size)})"
-
-
-def _with_change(plan: Plan, file: LocalFile) -> str:
-    before = plan.remote.files[file.path].size if plan.remote else 0
-    return f"{file.path} ({_size(before)} -> {_size(file.size)})"
-
-
 def _size(count: float) -> str:
-    for unit in ("B", "kB", "MB", "GB"):
-        if count < 1000 or unit == "GB":
-            return f"{count:.0f} B" if unit == "B" else f"{count:.1f} {unit}"
-        count /= 1000
-    return f"{count:.1f} GB"
+    if count < 1000:
+        return f"{count:.0f} B"
+    power = next((power for power in (1, 2) if count < 1000 ** (power + 1)), 3)
+    return f"{count / 1000**power:.1f} {' kMG'[power]}B"

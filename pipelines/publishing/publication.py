@@ -2,9 +2,8 @@
 
 import sys
 from collections.abc import Callable
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import nullcontext
 from dataclasses import dataclass, replace
-from typing import Any
 
 from huggingface_hub import CommitOperationDelete, is_offline_mode
 from huggingface_hub.utils import disable_progress_bars
@@ -12,7 +11,7 @@ from huggingface_hub.utils import disable_progress_bars
 from stepforge.pipelines.publishing.endpoint import hub_endpoint, use_our_client
 from stepforge.pipelines.publishing.finished_run import check_up_to_date, finished_run, source_licenses
 from stepforge.pipelines.publishing.hub import MAIN, HubRepo
-from stepforge.pipelines.publishing.hub_errors import MOVED
+from stepforge.pipelines.publishing.hub_calls import MOVED
 from stepforge.pipelines.publishing.hub_token import find_token, redacted, redacted_logs
 from stepforge.pipelines.publishing.local_dataset import LocalDataset, local_folder, read_dataset
 from stepforge.pipelines.publishing.ownership import with_confirmed, with_hub_card
@@ -29,8 +28,6 @@ NO_TOKEN = "no Hub token: set HF_TOKEN in the environment, or log in with `hf au
 
 @dataclass(frozen=True)
 class Talk:
-    """How a publication speaks with the user."""
-
     show: Callable[[str], None]
     """Prints the plan and the result."""
     note: Callable[[str], None]
@@ -56,19 +53,19 @@ def publish(folder: AnyPath, request: PublishRequest, talk: Talk, *, dry_run: bo
         token = find_token()
         local = read_dataset(run, layout, datasets, token)
         talk.show(f"publish to {request.repo} at {endpoint}\n{local_text(local, licenses)}")
-        missing = OFFLINE if is_offline_mode() else NO_TOKEN if token is None else None
-        if missing and dry_run:
+        if is_offline_mode() or token is None:
+            missing = OFFLINE if is_offline_mode() else NO_TOKEN
+            if not dry_run:
+                raise BadInput(missing)
             talk.show(f"repository not checked: {missing}")
             return
-        if missing or token is None:
-            raise BadInput(missing or NO_TOKEN)
         use_our_client(endpoint)
-        with redacted_logs(token), _bars_on_terminals_only():
+        with redacted_logs(token), nullcontext() if sys.stderr.isatty() else disable_progress_bars():
             hub = HubRepo(request.repo, endpoint, token, talk.note)
             plan = _plan(request, local, hub)
             plan.check()
             talk.show(redacted(hub_text(plan), token))
-            if dry_run or plan.nothing_to_do:
+            if dry_run or not (plan.writes or plan.tag or plan.reveals):
                 return
             talk.agree()
             commit = carry_out(plan, hub, f"stepforge {VERSION}, run {content_digest(run)}", talk.note)
@@ -86,10 +83,6 @@ def _plan(request: PublishRequest, local: LocalDataset, hub: HubRepo) -> Plan:
 
     local = with_hub_card(local, remote, request.repo, read)
     return Plan(request, local, with_confirmed(remote, local, read))
-
-
-def _bars_on_terminals_only() -> AbstractContextManager[Any]:
-    return nullcontext() if sys.stderr.isatty() else disable_progress_bars()
 
 
 def carry_out(plan: Plan, hub: HubRepo, origin: str, note: Callable[[str], None]) -> str:

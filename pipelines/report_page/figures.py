@@ -8,11 +8,10 @@ from typing import NamedTuple
 from markupsafe import Markup
 
 from stepforge.pipelines.reports.charts import NARROW, Bar, Plane, Point, Size, bars, count_bars, share_bars
-from stepforge.pipelines.reports.records import Report
-from stepforge.pipelines.reports.shape_records import Calibration
-from stepforge.pipelines.reports.share import Share, share_of
+from stepforge.pipelines.reports.records import Calibration, Report
 from stepforge.pipelines.reports.text import with_interval as with_decimals
-from stepforge.pipelines.run_folder.sessions import SessionFigures
+from stepforge.pipelines.run_folder.sessions import SessionFigures, TimelineFigures
+from stepforge.schemas.interval import Share, share_of
 
 STAGES = {
     "generate": "drawn",
@@ -30,8 +29,6 @@ PAIRS = Size(NARROW.width, 196, 64)
 
 
 class Figure(NamedTuple):
-    """One figure."""
-
     svg: Markup
     text: str
     """A sentence with the main numbers."""
@@ -98,10 +95,10 @@ def accuracy(report: Report, truth: str) -> Figure | None:
         return None
     data = share_bars((name, s) for name, (s, _) in shares.items())
     table = [("labeler", "first error named exactly", "wrong solutions", "right solutions left clean")]
-    table += [
-        (name, with_interval(s), f"{f.wrong_solutions:,}", with_interval(_clean(f.correct_solution_accuracy, f)))
-        for name, (s, f) in shares.items()
-    ]
+    for name, (share, f) in shares.items():
+        left = round(f.correct_solution_accuracy * f.correct_solutions) if f.correct_solution_accuracy else 0
+        clean = share_of(left, f.correct_solutions)
+        table.append((name, with_interval(share), f"{f.wrong_solutions:,}", with_interval(clean)))
     best = max(data, key=lambda bar: bar.value)
     text = (
         "Share of solutions with a wrong answer in which the labeler names the same first wrong step as "
@@ -109,11 +106,6 @@ def accuracy(report: Report, truth: str) -> Figure | None:
         f"{with_interval(shares[best.name][0])}. Lines are 95% intervals."
     )
     return _bars(f"First error named exactly ({truth})", data, text, table)
-
-
-def _clean(share: float | None, figures: object) -> Share | None:
-    count = int(getattr(figures, "correct_solutions", 0))
-    return None if share is None else share_of(round(share * count), count)
 
 
 def agreement(report: Report) -> Figure | None:
@@ -126,19 +118,16 @@ def agreement(report: Report) -> Figure | None:
     for a in pairs:
         same = (with_interval(a.same), f"{a.both_decide:,}", with_interval(a.same_step), f"{a.either_finds_error:,}")
         table.append((", ".join(a.labelers), *same))
-    text = (
-        "Of the solutions in which at least one of two labelers finds a wrong step (and neither abstains), the share "
-        f"in which both name the same step: {_range([b.value for b in data])}. "
-        if data
-        else "Neither of any two labelers finds a wrong step. "
-    )
+    text = "Neither of any two labelers finds a wrong step. "
+    if data:
+        shares = [bar.value for bar in data]
+        low, high = percent(min(shares)), percent(max(shares))
+        text = (
+            "Of the solutions in which at least one of two labelers finds a wrong step (and neither abstains), the "
+            f"share in which both name the same step: {low if low == high else f'from {low} to {high}'}. "
+        )
     text += "Labelers that use the same completions make the same mistakes, so agreement proves nothing."
     return _bars("Same wrong step named by both", data, text, table, PAIRS)
-
-
-def _range(shares: Sequence[float]) -> str:
-    low, high = percent(min(shares)), percent(max(shares))
-    return low if low == high else f"from {low} to {high}"
 
 
 def held_out(report: Report) -> Figure | None:
@@ -226,15 +215,13 @@ def costs(report: Report) -> Figure | None:
     solutions = report.solutions.labeled
     if not spent or not solutions:
         return None
-    data = [
-        Bar(n, c.generated_tokens / solutions, note=f"{c.generated_tokens / solutions:,.0f}") for n, c in spent.items()
-    ]
+    data = []
     table = [("labeler", "rollouts per solution", "generated tokens per solution", "tokens per exact first error")]
     for name, cost in spent.items():
-        f = report.labelers.get(name)
+        f, tokens = report.labelers.get(name), cost.generated_tokens / solutions
         each = f.generated_tokens_per_correct_first_error if f else None
-        rates = (f"{cost.rollouts / solutions:.1f}", f"{cost.generated_tokens / solutions:,.0f}")
-        table.append((name, *rates, "-" if each is None else f"{each:,.0f}"))
+        data.append(Bar(name, tokens, note=f"{tokens:,.0f}"))
+        table.append((name, f"{cost.rollouts / solutions:.1f}", data[-1].note, "-" if each is None else f"{each:,.0f}"))
     most = max(data, key=lambda bar: bar.value)
     text = (
         f"Generated tokens that each labeler spent per solution; {most.name} spent most, {most.note}. "
@@ -248,12 +235,10 @@ def courses(report: Report, engines: int) -> Iterator[Figure]:
     longest = sorted(report.cost.sessions, key=lambda session: -session.seconds)[:SESSIONS]
     for session in sorted(longest, key=lambda session: session.began):
         if session.timeline is not None and any(session.timeline.engine_seconds):
-            yield from _course(session, engines)
+            yield from _course(session, session.timeline, engines)
 
 
-def _course(session: SessionFigures, engines: int) -> Iterator[Figure]:
-    line = session.timeline
-    assert line is not None
+def _course(session: SessionFigures, line: TimelineFigures, engines: int) -> Iterator[Figure]:
     scale, unit = (HOUR, "hours") if session.seconds > HOUR else (1.0, "seconds")
     width = line.seconds / scale
     end = max(session.seconds / scale, width * len(line.generated_tokens))

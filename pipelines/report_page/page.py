@@ -19,8 +19,7 @@ from markupsafe import Markup
 from stepforge.pipelines.report_page import figures
 from stepforge.pipelines.reports.card.provenance import settings_text
 from stepforge.pipelines.reports.card.safe_text import shortened
-from stepforge.pipelines.reports.chosen import ChosenSolution
-from stepforge.pipelines.reports.loss_examples import REASONS
+from stepforge.pipelines.reports.examples import REASONS, ChosenSolution
 from stepforge.pipelines.reports.records import Report
 from stepforge.pipelines.reports.text import figure, report_text
 from stepforge.pipelines.settings.run_file import RunFile
@@ -42,8 +41,6 @@ FONTS = ("Main-Regular", "Main-Bold", "Main-Italic", "Math-Italic", "AMS-Regular
 
 
 class Shown(NamedTuple):
-    """A chosen solution as it is shown."""
-
     why: str
     problem: Problem
     solution: SolutionView

@@ -9,8 +9,8 @@ from html import escape
 from math import floor, log10
 from typing import NamedTuple
 
-from stepforge.pipelines.reports.share import Share
 from stepforge.pipelines.terminal.output import visible
+from stepforge.schemas.interval import Share
 
 WIDTH, LEFT, RIGHT, TOP, ROW = 720, 210, 90, 48, 24
 BAR, OTHER, WHISKER, TEXT, GRID = "#4269d0", "#e0793b", "#222222", "#222222", "#d5d5d5"
@@ -34,13 +34,10 @@ def count_bars(counts: Iterable[tuple[str, int]]) -> list[Bar]:
 
 
 def share_bars(shares: Iterable[tuple[str, Share | None]], digits: int = 1) -> list[Bar]:
-    """Return a bar for each share that is known."""
     return [Bar(name, s.share, s.low, s.high, f"{s.share:.{digits}%}") for name, s in shares if s is not None]
 
 
 class Point(NamedTuple):
-    """One point, with an interval if there is one."""
-
     x: float
     y: float
     low: float | None = None
@@ -48,8 +45,6 @@ class Point(NamedTuple):
 
 
 class Size(NamedTuple):
-    """How wide a chart is, and its margins for names and notes."""
-
     width: int = WIDTH
     left: int = LEFT
     right: int = RIGHT

@@ -6,7 +6,7 @@ from importlib.util import find_spec
 
 from stepforge.filters.minhash import Signatures
 from stepforge.pipelines.reports.records import DiversityFigures
-from stepforge.pipelines.reports.share import share_of
+from stepforge.schemas.interval import share_of
 from stepforge.schemas.labeled import LabeledProblem
 
 LOOKED_AT = 20_000
@@ -26,8 +26,6 @@ _OPERATIONS = {
 
 
 class Diversity:
-    """Accumulated while the labeled problems are read."""
-
     def __init__(self) -> None:
         self._groups: Counter[str] = Counter()
         self._operations: Counter[str] = Counter()
@@ -35,7 +33,6 @@ class Diversity:
         self._problems = 0
 
     def add(self, row: LabeledProblem) -> None:
-        """Take in a problem, with the operations of its right solutions, or of its reference."""
         self._problems += 1
         self._groups[row.problem.group] += 1
         right = [solution.rollout.text for solution in row.solutions if solution.rollout.outcome == "correct"]

@@ -18,8 +18,6 @@ from stepforge.schemas.labeled import LabeledProblem, LabeledSolution, Verdict
 
 
 class Judged(NamedTuple):
-    """One labeler's verdict on one solution, with the oracle's."""
-
     verdict: Verdict
     truth: Verdict
     answer_correct: bool
@@ -38,29 +36,24 @@ class Judged(NamedTuple):
         return self.answer_correct and self.verdict.first_error is not None
 
     @property
-    def near(self) -> bool:
-        """Whether it names a step at most one away from the first wrong one."""
-        mine, true = self.verdict.first_error, self.truth.first_error
-        return mine is not None and true is not None and abs(mine - true) <= 1
-
-    @property
-    def fatal_exact(self) -> bool:
-        """Whether it names the first step that is wrong and never repaired."""
-        fatal = first_fatal(self.truth)
-        return not self.verdict.abstained and self.verdict.first_error == fatal and fatal is not None
-
-    @property
     def marks(self) -> list[str]:
+        """What it counts as; ``near``: it names a step at most one away from the first wrong one."""
         kind = "right" if not self.erroneous else "lucky" if self.answer_correct else "wrong_answer"
-        of_its_kind = {"exact": self.exact, "near": self.near, "flagged": self.flagged}
-        of_any = {
+        named, true, fatal = self.verdict.first_error, self.truth.first_error, first_fatal(self.truth)
+        held = {
+            "all": True,
+            kind: True,
+            f"{kind} exact": self.exact,
+            f"{kind} near": named is not None and true is not None and abs(named - true) <= 1,
+            f"{kind} flagged": self.flagged,
+            f"{kind} abstained": self.verdict.abstained,
+            f"{kind} decided": not self.verdict.abstained,
             "flagged": self.flagged,
-            "fatal": first_fatal(self.truth) is not None,
-            "fatal exact": self.fatal_exact,
+            "fatal": fatal is not None,
+            "fatal exact": named is not None and named == fatal,
             "abstained": self.verdict.abstained,
         }
-        marks = [f"{kind} {mark}" for mark, holds in of_its_kind.items() if holds]
-        return ["all", kind, *marks, *(mark for mark, holds in of_any.items() if holds)]
+        return [mark for mark, holds in held.items() if holds]
 
 
 def truths_of(problem: LabeledProblem) -> list[Verdict]:
@@ -85,7 +78,6 @@ def judge_problem(
 
 
 def counted(judged: Iterable[Judged]) -> Counter[str]:
-    """Return the totals over verdicts: only counts, however many there are."""
     return Counter(mark for one in judged for mark in one.marks)
 
 
@@ -110,11 +102,6 @@ def label_figures(n: Counter[str]) -> LabelFigures:
         exact_first_errors=exact,
         exact_first_errors_of_wrong_solutions=n["wrong_answer exact"],
     )
-
-
-def accuracies(judged: Iterable[Judged]) -> dict[str, float | int | None]:
-    """Return the label figures of a set of solutions by name; None if there is nothing to measure."""
-    return label_figures(counted(judged)).model_dump()
 
 
 def harmonic_mean(first: float | None, second: float | None) -> float | None:

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Sequence
 from stepforge.labelers.oracle import judge
 from stepforge.pipelines.exports.last_problem import forks_of
 from stepforge.pipelines.reports.records import AuditFigures, PairFigures
-from stepforge.pipelines.reports.share import share_of
+from stepforge.schemas.interval import share_of
 from stepforge.schemas.labeled import LabeledProblem, Verdict
 
 
@@ -42,7 +42,6 @@ class Audit:
             self._slices[name].update(counts)
 
     def figures(self) -> dict[str, AuditFigures]:
-        """Return the error rates by slice, ``all`` first; empty if no problem has a truth."""
         return {name: _figures(self._slices[name]) for name in sorted(self._slices, key=lambda n: (n != "all", n))}
 
 
@@ -83,7 +82,6 @@ class PairAudit:
         self._counts: Counter[str] = Counter()
 
     def add(self, row: LabeledProblem, truths: Sequence[Verdict]) -> None:
-        """Take in a problem; ``truths`` are the oracle's verdicts on its solutions."""
         known = {solution.rollout.id: truth for solution, truth in zip(row.solutions, truths, strict=True)}
         for solution, fork in forks_of(row):
             apart = fork.margin > 0
@@ -94,7 +92,6 @@ class PairAudit:
                 self._counts.update(checked=1, right=(chosen, rejected) == ("right", "wrong"), placed=placed)
 
     def figures(self) -> PairFigures:
-        """Return the counts, and shares with 95 % Wilson intervals where the truth is known."""
         n = self._counts
         return PairFigures(
             first_errors=n["first_errors"],

@@ -12,7 +12,7 @@ from itertools import combinations
 from stepforge.labelers.consensus import Consensus
 from stepforge.pipelines.exports.marked import measured
 from stepforge.pipelines.reports.people import people_verdict
-from stepforge.pipelines.reports.shape_records import (
+from stepforge.pipelines.reports.records import (
     Agreement,
     Calibration,
     CalibrationBin,
@@ -21,7 +21,7 @@ from stepforge.pipelines.reports.shape_records import (
     Position,
     ValueBin,
 )
-from stepforge.pipelines.reports.share import Share, share_of
+from stepforge.schemas.interval import Share, share_of
 from stepforge.schemas.labeled import LabeledProblem, LabeledSolution, Verdict
 
 BINS = 10
@@ -31,8 +31,6 @@ LAST_POSITION = 20
 
 
 class _Bin:
-    """A count with two sums."""
-
     def __init__(self) -> None:
         self.count, self.hits, self.total = 0, 0, 0.0
 
@@ -53,8 +51,6 @@ class _Bin:
 
 
 class ShapeTally:
-    """Adds up rows; holds counts only."""
-
     def __init__(self) -> None:
         self._steps: Counter[str] = Counter()
         self._solutions: Counter[str] = Counter()
@@ -66,7 +62,6 @@ class ShapeTally:
         self._pairs: dict[tuple[str, str], Counter[str]] = defaultdict(Counter)
 
     def add(self, row: LabeledProblem, truths: Sequence[Verdict]) -> None:
-        """Take in a labeled problem; ``truths`` are the oracle's verdicts on its solutions."""
         for solution, truth in zip(row.solutions, truths, strict=True):
             self._count(solution, truth)
             self._compare(solution)
@@ -77,7 +72,6 @@ class ShapeTally:
                 self._calibrate(solution, people, "people")
 
     def add_held_out(self, row: LabeledProblem) -> None:
-        """Add a problem's completions drawn after labeling."""
         solutions = {solution.rollout.id: solution for solution in row.solutions}
         for rollout in row.further:
             start = rollout.start
@@ -89,13 +83,14 @@ class ShapeTally:
                 self._held_out[_tenth(known.value)].add(known.value, hit=rollout.outcome == "correct")
 
     def figures(self) -> LabelShape:
+        last = max((*self._labeled, *self._true), default=0)
         return LabelShape(
             steps=dict(self._steps),
             solutions=dict(self._solutions),
             values=tuple(
                 ValueBin(low=i / BINS, steps=b.count, mean_width=b.mean) for i, b in sorted(self._values.items())
             ),
-            positions=self._positions(),
+            positions=tuple(Position(step=i, labeled=self._labeled[i], true=self._true[i]) for i in range(1, last + 1)),
             calibration=tuple(_calibration(*key, bins) for key, bins in self._sure.items()),
             agreement=tuple(_agreement(pair, counts) for pair, counts in self._pairs.items()),
             held_out=tuple(
@@ -139,10 +134,6 @@ class ShapeTally:
                 posterior = verdict.posterior[-1 if verdict.first_error is None else verdict.first_error]
                 bins = self._sure[verdict.labeler, name]
                 bins[_tenth(posterior)].add(posterior, hit=verdict.first_error == truth.first_error)
-
-    def _positions(self) -> tuple[Position, ...]:
-        last = max((*self._labeled, *self._true), default=0)
-        return tuple(Position(step=i, labeled=self._labeled[i], true=self._true[i]) for i in range(1, last + 1))
 
 
 def _tenth(value: float) -> int:

@@ -1,23 +1,78 @@
-"""The figures of a run as records; ``report.json`` is a ``Report``."""
+"""The figures of a run as records; ``report.json`` is a ``Report``. ``label_shape`` explains those of the labels."""
 
 from pydantic import Field
 
-from stepforge.pipelines.reports.chosen import ChosenSolution
-from stepforge.pipelines.reports.loss_examples import LossExample
-from stepforge.pipelines.reports.shape_records import LabelShape
-from stepforge.pipelines.reports.share import Share
+from stepforge.pipelines.reports.examples import ChosenSolution, LossExample
 from stepforge.pipelines.run_folder.ledger import Price, StageTotal
 from stepforge.pipelines.run_folder.sessions import SessionFigures
 from stepforge.pipelines.run_folder.watched import WatchedFigures
 from stepforge.pipelines.storage.layout import ShardStage
+from stepforge.schemas.interval import Share
 from stepforge.schemas.labeled import Cost
 from stepforge.schemas.record import Record
 from stepforge.schemas.rollout import PolicyIdentity
 
 
-class RunIdentity(Record):
-    """Which run this is."""
+class ValueBin(Record):
+    low: float
+    steps: int
+    mean_width: float
+    """Of their intervals: 95 % Wilson, or 90 % credible where the labeler has a model of V."""
 
+
+class Position(Record):
+    step: int
+    """From 1; the last one represents all later ones."""
+    labeled: int
+    true: int
+    """By the oracle, over the same solutions; 0 where it knows none."""
+
+
+class CalibrationBin(Record):
+    low: float
+    verdicts: int
+    mean_posterior: float
+    right: Share
+
+
+class Calibration(Record):
+    labeler: str
+    truth: str
+    verdicts: int
+    mean_gap: float
+    """Mean distance of posterior and share, over bins, weighted (expected calibration error)."""
+    bins: tuple[CalibrationBin, ...]
+
+
+class Agreement(Record):
+    labelers: tuple[str, str]
+    both_decide: int
+    same: Share | None
+    """Of these: same first error, or both none."""
+    either_finds_error: int
+    same_step: Share | None
+    """Of these: both name the same step. Agreement on clean solutions is easy; this one is not."""
+
+
+class HeldOutBin(Record):
+    low: float
+    completions: int
+    mean_value: float
+    ended_right: Share
+
+
+class LabelShape(Record):
+    steps: dict[str, int]
+    solutions: dict[str, int]
+    """By final answer and verdict."""
+    values: tuple[ValueBin, ...]
+    positions: tuple[Position, ...]
+    calibration: tuple[Calibration, ...]
+    agreement: tuple[Agreement, ...]
+    held_out: tuple[HeldOutBin, ...]
+
+
+class RunIdentity(Record):
     folder: str
     digest: str
     """Of the settings that decide what shards hold."""
@@ -26,8 +81,6 @@ class RunIdentity(Record):
 
 
 class PassRate(Record):
-    """How often the policy was right, over the vetted problems."""
-
     pass_rate: float | None
     solutions: int
     undetermined: int
@@ -47,7 +100,6 @@ class ReviewedFigures(Record):
     """What people's findings did to the labels, in a run relabeled by them."""
 
     solutions: int
-    """Solutions that people reviewed."""
     changed: int
     """Those whose label changed, including withdrawn ones."""
     withdrawn: int
@@ -59,15 +111,12 @@ POLICY = "policy: "
 
 
 class PolicyFigures(Record):
-    """The policy, and its pass rate by slice."""
-
     identity: PolicyIdentity | None
     pass_rate: dict[str, PassRate]
     long_solutions_in_one_step: int
 
     @property
     def several(self) -> list[str]:
-        """The names of the policies, where there are more than one."""
         return [name.removeprefix(POLICY) for name in self.pass_rate if name.startswith(POLICY)]
 
 
@@ -92,8 +141,6 @@ class LabelFigures(Record):
 
 
 class AgainstFigures(LabelFigures):
-    """One labeler against one truth over the whole run, and by slice."""
-
     step_auc_within_problem: float | None
     first_error_places: dict[str, int]
     """Solutions by where the verdict puts the first error: steps after the true one, or in a word."""
@@ -101,16 +148,12 @@ class AgainstFigures(LabelFigures):
 
 
 class LabelerFigures(AgainstFigures):
-    """One labeler against the oracle, with its cost."""
-
     rollouts_per_solution: float | None
     generated_tokens_per_solution: float | None
     generated_tokens_per_correct_first_error: float | None
 
 
 class AuditFigures(Record):
-    """Error rates of the exported labels in one slice."""
-
     problems: int
     solutions: int
     abstained_share: float | None
@@ -137,8 +180,6 @@ class ErrorSetFigures(Record):
 
 
 class PairFigures(Record):
-    """First errors that make a pair of steps, and how often the pair is right."""
-
     first_errors: int
     with_a_right_step: int
     apart: int
@@ -148,8 +189,6 @@ class PairFigures(Record):
 
 
 class DatasetRows(Record):
-    """One data set: its kind, and rows by split."""
-
     kind: str
     rows: dict[str, int]
 
@@ -159,13 +198,10 @@ class DatasetRows(Record):
 
 
 class DiversityFigures(Record):
-    """How varied the labeled problems are."""
-
     problems: int = 0
     groups: int = 0
     """Templates, or source groups."""
     largest_group: float = 0.0
-    """Share of the problems in the largest one."""
     operations: dict[str, float] = Field(default_factory=dict)
     """Share of the problems in whose question, right solutions or reference an operation appears."""
     near_copies: float | None = None
@@ -175,8 +211,6 @@ class DiversityFigures(Record):
 
 
 class CostFigures(Cost):
-    """The run's cost, in total and per result."""
-
     per_labeled_step: Price | None
     per_kept_row: Price | None
     labelers: dict[str, Cost]
@@ -184,13 +218,10 @@ class CostFigures(Cost):
 
     @property
     def seconds(self) -> float:
-        """Wall clock of all sessions."""
         return sum(session.seconds for session in self.sessions)
 
 
 class Report(Record):
-    """Every figure of a run."""
-
     run: RunIdentity
     policy: PolicyFigures
     solutions: SolutionFigures
@@ -209,9 +240,7 @@ class Report(Record):
     shape: LabelShape
     """Values, first-error positions, label balance, calibration, and agreement of the labelers."""
     chosen: tuple[ChosenSolution, ...]
-    """Solutions worth a look."""
     losses: tuple[LossExample, ...]
-    """Examples of problems that were lost, by stage and reason."""
     stages: dict[str, StageTotal]
     failures: dict[ShardStage, dict[str, int]]
     """The most common messages of failed rows, and how many rows each covers."""

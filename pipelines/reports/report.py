@@ -10,14 +10,12 @@ from stepforge.labelers.consensus import DISAGREE
 from stepforge.pipelines.datasets.writer import rows_by_split
 from stepforge.pipelines.reports.card import write_card
 from stepforge.pipelines.reports.card.contents import Contents
-from stepforge.pipelines.reports.chosen import Choice
 from stepforge.pipelines.reports.diversity import Diversity
-from stepforge.pipelines.reports.error_sets import ErrorSets
+from stepforge.pipelines.reports.examples import Choice, loss_examples
 from stepforge.pipelines.reports.label_accuracy import judge_problem, truths_of
 from stepforge.pipelines.reports.label_audit import Audit, PairAudit
 from stepforge.pipelines.reports.label_shape import ShapeTally
-from stepforge.pipelines.reports.loss_examples import loss_examples
-from stepforge.pipelines.reports.people import AgainstTruth, people_verdict
+from stepforge.pipelines.reports.people import AgainstTruth, ErrorSets, people_verdict
 from stepforge.pipelines.reports.records import (
     POLICY,
     CostFigures,
@@ -48,8 +46,6 @@ BASE_RATE_BANDS = ((0.0, 0.2), (0.2, 0.4), (0.4, 0.6), (0.6, 0.8), (0.8, 1.0))
 
 
 class _Tally:
-    """Figures accumulated while the shards are read."""
-
     def __init__(self) -> None:
         self.oracle, self.people, self.sets = AgainstTruth(), AgainstTruth(), ErrorSets()
         self.shape, self.choice = ShapeTally(), Choice()
@@ -107,8 +103,6 @@ class _Tally:
 
 
 class Measured(NamedTuple):
-    """The report, and the card's additional contents."""
-
     report: Report
     contents: Contents
 
@@ -164,7 +158,6 @@ def _report(run: RunFile, layout: Layout, ledger: Ledger, tally: _Tally) -> Repo
 
 
 def write_report(run: RunFile, layout: Layout, ledger: Ledger) -> Report:
-    """Write ``report.json``, and its figures into the data set card; return the report."""
     found = measured(run, layout, ledger)
     save_report(run, layout, found)
     return found.report

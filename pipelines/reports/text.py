@@ -5,12 +5,11 @@ from collections.abc import Mapping, Sequence
 
 from stepforge.generators.segmenters import uncut_warning
 from stepforge.pipelines.reports.records import AgainstFigures, AuditFigures, ErrorSetFigures, LabelFigures, Report
-from stepforge.pipelines.reports.share import Share
 from stepforge.pipelines.run_folder.ledger import Price
 from stepforge.pipelines.storage.store import AnyPath
+from stepforge.schemas.interval import Share
 
 NAMED = 3
-"""Reasons that are named."""
 LABEL_FIGURES = (
     ("first_error_accuracy", "first error, exact (wrong answers)"),
     ("correct_solution_accuracy", "right solutions left clean"),
@@ -29,15 +28,10 @@ LABEL_FIGURES = (
 
 
 def report_text(report: Report, folder: AnyPath) -> str:
-    blocks = [
-        _stages(report),
-        _policy(report),
-        _labelers(report),
-        _strata(report),
-        reviewed_text(report),
-        _people(report),
-        _audit(report),
-    ]
+    judged = any(figures.first_error_places for figures in report.labelers.values())
+    labels = _against("labels against the oracle" if judged else "labels", report.labelers)
+    audit = table([AUDIT_HEAD, *audit_rows(report.audit)]) if report.audit else ""
+    blocks = [_stages(report), _policy(report), labels, _strata(report), reviewed_text(report), _people(report), audit]
     blocks += [_pairs(report), _exports(report), lost_text(report), _cost(report), _uncut(report)]
     nothing = "" if report.solutions.labeled else "no solution is labeled yet"
     return "\n\n".join(block for block in (*blocks, nothing, places_text(report, folder)) if block)
@@ -72,11 +66,6 @@ def _policy(report: Report) -> str:
     return table([("vetted problems", "solutions", "pass rate"), *rows]) if rows else ""
 
 
-def _labelers(report: Report) -> str:
-    judged = any(figures.first_error_places for figures in report.labelers.values())
-    return _against("labels against the oracle" if judged else "labels", report.labelers)
-
-
 def _against(head: str, found: Mapping[str, AgainstFigures]) -> str:
     """Return the known figures as a table, a column for each labeler; empty if none is known."""
     rows = [(title, [getattr(figures, key, None) for figures in found.values()]) for key, title in LABEL_FIGURES]
@@ -85,7 +74,6 @@ def _against(head: str, found: Mapping[str, AgainstFigures]) -> str:
 
 
 def reviewed_text(report: Report) -> str:
-    """Return the effect of people's findings on the labels, as a sentence; empty if there was none."""
     one = report.reviewed
     if one is None:
         return ""
@@ -96,7 +84,6 @@ def reviewed_text(report: Report) -> str:
 
 
 def _people(report: Report) -> str:
-    """The same figures against people's labels, where the problem sets carry some."""
     audit = table([("label audit (people)", *AUDIT_HEAD[1:]), *audit_rows(report.people_audit)])
     sets = [f"{name}: {error_sets_text(found)}" for name, found in report.people_sets.items()]
     known = _against("labels against people", report.people)
@@ -104,7 +91,6 @@ def _people(report: Report) -> str:
 
 
 def error_sets_text(found: ErrorSetFigures) -> str:
-    """Return what the sets of one labeler promise and hold, in a sentence."""
     return (
         f"the steps with a posterior of at least {found.least_posterior:.3f} ({found.mean_size:.1f} of a solution, "
         f'"no error" counted as one) contain the verdict of people in {with_interval(found.held)} of '
@@ -130,12 +116,7 @@ def _of(cell: LabelFigures | None) -> str:
     return f"{cell.first_error_accuracy:.2f} of {cell.wrong_solutions}"
 
 
-def _audit(report: Report) -> str:
-    return table([AUDIT_HEAD, *audit_rows(report.audit)]) if report.audit else ""
-
-
 def _pairs(report: Report) -> str:
-    """How many first errors make a pair of steps, how often it is right, and the extra samples."""
     pairs = report.pairs
     if not pairs.first_errors:
         return ""
@@ -220,7 +201,6 @@ def lost_text(report: Report) -> str:
 
 
 def _named(counts: dict[str, int]) -> str:
-    """The most common reasons, and the count of the rest."""
     ranked = sorted(counts.items(), key=lambda item: -item[1])
     rest = sum(count for _, count in ranked[NAMED:])
     return "; ".join([*(f"{count} {why}" for why, count in ranked[:NAMED]), *([f"{rest} others"] if rest else [])])

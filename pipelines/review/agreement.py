@@ -4,19 +4,20 @@ Measurement 20, p. 37)."""
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from itertools import combinations
+from statistics import median_high
 
 from stepforge.labelers.people_rule import MISTAKES, OF, Reliability, standing
-from stepforge.pipelines.reports.share import Share, share_of
 from stepforge.pipelines.review.queue import ReviewQueue
+from stepforge.schemas.interval import Share, share_of
 from stepforge.schemas.record import Record
 from stepforge.schemas.review import StepFinding
 
 Place = tuple[str, str, int | None]
+VERDICTS = {"right": "right", "redundant": "right", "wrong": "wrong", "repaired": "wrong"}
+"""Whether a step is right, by finding; the other findings do not say."""
 
 
 class ReviewerFigures(Record):
-    """One reviewer."""
-
     reviewer: str
     findings: int
     gold: int
@@ -39,8 +40,6 @@ class PairAgreement(Record):
 
 
 class ReviewFigures(Record):
-    """All of it."""
-
     findings: int
     steps: int
     solutions: int
@@ -55,7 +54,8 @@ class ReviewFigures(Record):
 def review_figures(findings: Sequence[StepFinding], queue: ReviewQueue | None) -> ReviewFigures:
     asked = [one for one in standing(findings) if not one.weak]
     names = sorted({one.reviewer for one in asked})
-    golden = gold_truths(queue)
+    items = queue.items if queue else ()
+    golden: dict[Place, str] = {(i.problem_id, i.solution_id, i.step): i.gold for i in items if i.gold}
     return ReviewFigures(
         findings=len(findings),
         steps=len({place_of_step(one) for one in asked}),
@@ -72,11 +72,6 @@ def reliabilities(findings: Sequence[StepFinding], queue: ReviewQueue | None) ->
     return tuple(Reliability(reviewer=one.reviewer, mistakes=one.mistakes) for one in figures.reviewers)
 
 
-def gold_truths(queue: ReviewQueue | None) -> dict[Place, str]:
-    items = queue.items if queue else ()
-    return {(item.problem_id, item.solution_id, item.step): item.gold for item in items if item.gold}
-
-
 def disputed(findings: Iterable[StepFinding]) -> dict[Place, list[StepFinding]]:
     """Return the steps on which reviewers differ in whether they are right, not settled by anyone."""
     by_step: dict[Place, list[StepFinding]] = defaultdict(list)
@@ -86,19 +81,12 @@ def disputed(findings: Iterable[StepFinding]) -> dict[Place, list[StepFinding]]:
     return {
         place: said
         for place, said in by_step.items()
-        if len({verdict_of(one) for one in said} - {None}) > 1 and not any(one.adjudicates for one in said)
+        if len({VERDICTS.get(one.finding) for one in said} - {None}) > 1 and not any(one.adjudicates for one in said)
     }
 
 
 def place_of_step(one: StepFinding) -> Place:
     return one.problem_id, one.solution_id, one.step
-
-
-def verdict_of(one: StepFinding) -> str | None:
-    """Return right or wrong, None if neither."""
-    if one.finding in ("right", "redundant"):
-        return "right"
-    return "wrong" if one.finding in ("wrong", "repaired") else None
 
 
 def cohens_kappa(pairs: Sequence[tuple[str, str]]) -> float | None:
@@ -111,26 +99,24 @@ def cohens_kappa(pairs: Sequence[tuple[str, str]]) -> float | None:
 
 
 def _reviewer(name: str, said: Sequence[StepFinding], golden: dict[Place, str]) -> ReviewerFigures:
-    judged = [(verdict_of(one), golden[place_of_step(one)]) for one in said if place_of_step(one) in golden]
-    known = [verdict == truth for verdict, truth in judged if verdict is not None]
-    times = sorted(one.seconds for one in said if one.seconds is not None)
+    judged = ((VERDICTS.get(one.finding), golden.get(place_of_step(one))) for one in said)
+    known = [verdict == truth for verdict, truth in judged if verdict and truth]
+    times = [one.seconds for one in said if one.seconds is not None]
     return ReviewerFigures(
         reviewer=name,
         findings=len(said),
         gold=len(known),
         gold_right=share_of(sum(known), len(known)),
         mistakes=(known.count(False) + MISTAKES) / (len(known) + OF),
-        seconds=round(times[len(times) // 2], 2) if times else None,
+        seconds=round(median_high(times), 2) if times else None,
     )
 
 
 def _pair(first: str, second: str, said: Sequence[StepFinding]) -> PairAgreement:
-    verdicts: dict[str, dict[Place, str]] = {first: {}, second: {}}
-    for one in said:
-        verdict = verdict_of(one)
-        if one.reviewer in verdicts and verdict is not None and not one.adjudicates:
-            verdicts[one.reviewer][place_of_step(one)] = verdict
-    pairs = [(verdicts[first][p], verdicts[second][p]) for p in verdicts[first] if p in verdicts[second]]
+    judged = [one for one in said if one.finding in VERDICTS and not one.adjudicates]
+    mine = {place_of_step(one): VERDICTS[one.finding] for one in judged if one.reviewer == first}
+    theirs = {place_of_step(one): VERDICTS[one.finding] for one in judged if one.reviewer == second}
+    pairs = [(verdict, theirs[place]) for place, verdict in mine.items() if place in theirs]
     kappa = cohens_kappa(pairs)
     return PairAgreement(
         reviewers=(first, second),
@@ -143,10 +129,9 @@ def _pair(first: str, second: str, said: Sequence[StepFinding]) -> PairAgreement
 def review_text(figures: ReviewFigures) -> str:
     lines = [f"{figures.findings} findings on {figures.steps} steps of {figures.solutions} solutions"]
     for one in figures.reviewers:
-        gold = one.gold_right
-        measured = (
-            f"gold {gold.share:.0%} right of {one.gold} ({gold.low:.0%} to {gold.high:.0%})" if gold else "no gold"
-        )
+        gold, measured = one.gold_right, "no gold"
+        if gold:
+            measured = f"gold {gold.share:.0%} right of {one.gold} ({gold.low:.0%} to {gold.high:.0%})"
         pace = "" if one.seconds is None else f", {one.seconds:g} s per step"
         lines.append(f"  {one.reviewer}: {one.findings} findings, {measured}{pace}")
     for pair in figures.pairs:

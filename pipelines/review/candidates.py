@@ -8,12 +8,13 @@ import numpy as np
 from stepforge.pipelines.run_folder.row_index import Names, stage_columns
 from stepforge.pipelines.storage.layout import Layout, shard_index
 
+SEED = 0
 PROBLEMS_PER_ITEM = 20
 LEAST = 2000
 """Problems that are always read, however short the queue."""
 
 
-def candidates(layout: Layout, top: int, seed: int) -> tuple[dict[int, set[int]], int]:
+def candidates(layout: Layout, top: int) -> tuple[dict[int, set[int]], int]:
     """Return the rows, by shard, from which a queue of ``top`` items is chosen, and how many solutions the run has.
 
     Raises RunFailed: a shard is damaged.
@@ -31,7 +32,7 @@ def candidates(layout: Layout, top: int, seed: int) -> tuple[dict[int, set[int]]
     where, score = np.concatenate(places), np.concatenate(scores)
     most = max(LEAST, PROBLEMS_PER_ITEM * top)
     chosen = np.argsort(-score, kind="stable")[:most]
-    drawn = np.random.default_rng(seed).permutation(len(score))[: max(LEAST, top)]
+    drawn = np.random.default_rng(SEED).permutation(len(score))[: max(LEAST, top)]
     found: dict[int, set[int]] = {}
     for shard, row in where[np.union1d(chosen, drawn)].tolist():
         found.setdefault(shard, set()).add(row)

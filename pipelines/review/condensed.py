@@ -7,6 +7,7 @@ completion that failed or was cut off is not kept.
 import asyncio
 from collections import Counter
 from collections.abc import Sequence
+from contextlib import suppress
 from datetime import UTC, datetime
 
 from stepforge.generators.policy import PromptedPolicy
@@ -21,7 +22,7 @@ from stepforge.pipelines.storage.layout import Layout
 from stepforge.schemas.control_tokens import SpecialToken, check_plain
 from stepforge.schemas.errors import BadInput, RunFailed
 from stepforge.schemas.own_part import is_own
-from stepforge.schemas.protocols import Engine, EngineDead, Message, Sampling
+from stepforge.schemas.protocols import EngineDead, Message, Sampling
 from stepforge.schemas.record import Record
 from stepforge.schemas.rollout import Rollout
 from stepforge.schemas.seeds import seed_of
@@ -86,7 +87,10 @@ async def _written(
     settings: AnyEngine, run: RunFile, asked: Sequence[tuple[str, Rollout, int]]
 ) -> list[CondensedStep | str]:
     engine = await open_engine(settings)
-    policy, chat = PromptedPolicy(engine, run.policy), _has_template(engine)
+    policy, chat = PromptedPolicy(engine, run.policy), False
+    with suppress(ValueError):  # a model without a chat template
+        engine.chat((Message(role="user", content=""),))
+        chat = True
     turns = asyncio.Semaphore(min(AT_A_TIME, capacity_of(settings, engine)))
 
     async def one(question: str, rollout: Rollout, step: int) -> CondensedStep | str:
@@ -117,11 +121,3 @@ async def _written(
         return list(await asyncio.gather(*(one(*about) for about in asked)))
     finally:
         await engine.close()
-
-
-def _has_template(engine: Engine) -> bool:
-    try:
-        engine.chat((Message(role="user", content=""),))
-    except ValueError:
-        return False
-    return True

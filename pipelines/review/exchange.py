@@ -1,7 +1,7 @@
 """Import and export of findings: matched to the run's own solutions, so none applies to a different text."""
 
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from collections.abc import Set as AbstractSet
 from datetime import UTC, datetime
 from pathlib import Path
@@ -9,9 +9,8 @@ from typing import NamedTuple
 
 from pydantic import ValidationError
 
-from stepforge.labelers.people_rule import standing
 from stepforge.pipelines.inputs.tables import rows_of
-from stepforge.pipelines.review.findings import add_findings, finding_on, read_findings
+from stepforge.pipelines.review.findings import add_findings, by_solution, finding_on, read_findings
 from stepforge.pipelines.review.formats import FORMATS, AnyFormat, Said, Task
 from stepforge.pipelines.review.queue import ReviewQueue, row_of
 from stepforge.pipelines.storage.layout import Layout
@@ -22,8 +21,6 @@ from stepforge.schemas.review import Origin, StepFinding
 
 
 class Imported(NamedTuple):
-    """The result of importing a file."""
-
     added: int
     known: int
     """Exact duplicates of existing ones."""
@@ -69,8 +66,7 @@ def _matched(layout: Layout, said: Sequence[Said], origin: Origin, license_name:
         (by_id[one.problem_id] if one.problem_id else by_question[one.question.strip()]).append(one)
     for row in rows_about(layout, set(by_id), set(by_question), without=(*COMPLETIONS, *TOKENS)):
         for one in (*by_id.get(row.problem.id, ()), *by_question.get(row.problem.question.strip(), ())):
-            solution = _solution(row, one)
-            if solution is not None:
+            if solution := _solution(row, one):
                 yield _finding(row, solution, one, origin, now, license_name)
 
 
@@ -86,10 +82,10 @@ def rows_about(
 
 
 def _solution(row: LabeledProblem, one: Said) -> LabeledSolution | None:
+    words = [text.strip() for text in one.steps]
     for solution in row.solutions:
         steps = [step.text.strip() for step in solution.rollout.steps]
-        named = solution.rollout.id == one.solution_id if one.solution_id else bool(one.steps)
-        words = [text.strip() for text in one.steps]
+        named = solution.rollout.id == one.solution_id if one.solution_id else bool(words)
         if named and steps[: len(words)] == words and (one.step is None or 0 <= one.step < len(steps)):
             return solution
     return None
@@ -123,16 +119,11 @@ def export_items(layout: Layout, queue: ReviewQueue, file: Path, form: AnyFormat
     """
     if file.exists():
         raise BadInput(f"{file}: already exists; move it away or give another --export")
-    tasks = list(_tasks(layout, queue))
+    said = by_solution(read_findings(layout).all)
+    tasks = [
+        Task(row, row.solutions[item.solution], item.step, said[item.problem_id, item.solution_id])
+        for item in queue.items
+        if (row := row_of(layout, item))
+    ]
     file.write_text(form.export(tasks), encoding="utf-8")
     return len(tasks)
-
-
-def _tasks(layout: Layout, queue: ReviewQueue) -> Iterable[Task]:
-    said: dict[tuple[str, str], list[StepFinding]] = defaultdict(list)
-    for one in standing(read_findings(layout).all):
-        said[one.problem_id, one.solution_id].append(one)
-    for item in queue.items:
-        if row := row_of(layout, item):
-            found = tuple(said[item.problem_id, item.solution_id])
-            yield Task(row, row.solutions[item.solution], item.step, found)

@@ -4,13 +4,15 @@ the same way."""
 
 import fcntl
 import os
+from collections import defaultdict
 from collections.abc import Iterable
+from contextlib import suppress
 from pathlib import Path
 from typing import Generic, NamedTuple, TypeVar
 
 from pydantic import ValidationError
 
-from stepforge.labelers.people_rule import digest_up_to
+from stepforge.labelers.people_rule import digest_up_to, standing
 from stepforge.pipelines.storage.layout import Layout
 from stepforge.pipelines.storage.regular_files import open_regular
 from stepforge.pipelines.storage.store import fsync_folder, naming
@@ -25,8 +27,6 @@ R = TypeVar("R", bound=Record)
 
 
 class Lines(NamedTuple, Generic[R]):
-    """What is in a file."""
-
     all: list[R]
     unreadable: int
     """Lines cut short by a crash, or of another version."""
@@ -54,11 +54,17 @@ def read_lines(layout: Layout, name: str, record: type[R]) -> Lines[R]:
         lines = [line for line in file.read().split(b"\n") if line.strip()]
     found: list[R] = []
     for line in lines:
-        try:
+        with suppress(ValidationError):
             found.append(record.model_validate_json(line))
-        except ValidationError:
-            continue
     return Lines(found, len(lines) - len(found))
+
+
+def by_solution(findings: Iterable[StepFinding]) -> dict[tuple[str, str], list[StepFinding]]:
+    """Return the standing findings by problem and solution; an empty list for any other solution."""
+    found: dict[tuple[str, str], list[StepFinding]] = defaultdict(list)
+    for one in standing(findings):
+        found[one.problem_id, one.solution_id].append(one)
+    return found
 
 
 def finding_on(problem: Problem, rollout: Rollout, step: int | None, finding: Finding, **more: object) -> StepFinding:

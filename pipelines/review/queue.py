@@ -7,17 +7,17 @@ with a suspect reference, because the solutions agree on another answer, and a f
 which look like the others and measure the reviewer.
 """
 
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from operator import itemgetter
 from typing import Literal, NamedTuple
 
 from stepforge.labelers.oracle import oracle_verdict
-from stepforge.labelers.people_rule import MISTAKES, OF, counting, likelihood, prior, standing, updated
+from stepforge.labelers.people_rule import MISTAKES, OF, counting, likelihood, prior, updated
 from stepforge.pipelines.reports.people import people_verdict
-from stepforge.pipelines.review.candidates import candidates
-from stepforge.pipelines.review.findings import FOLDER
+from stepforge.pipelines.review.candidates import SEED, candidates
+from stepforge.pipelines.review.findings import FOLDER, by_solution
 from stepforge.pipelines.storage.layout import Layout
 from stepforge.pipelines.storage.regular_files import read_small
 from stepforge.pipelines.storage.shards import read_row, read_rows
@@ -108,14 +108,12 @@ def doubt_of(solution: LabeledSolution, findings: Sequence[StepFinding] = ()) ->
 def suspected_reference(row: LabeledProblem) -> float:
     """Return by what share of all more solutions give one other answer than the reference; 0 if none do."""
     answers = [s.rollout.answer for s in row.solutions if s.rollout.outcome == "wrong" and s.rollout.answer is not None]
-    common = Counter(answers).most_common(1)
+    common = max(Counter(answers).values(), default=0)
     right = sum(s.rollout.outcome == "correct" for s in row.solutions)
-    if not common or common[0][1] < 2:
-        return 0.0
-    return max(0.0, (common[0][1] - right) / len(row.solutions))
+    return max(0.0, (common - right) / len(row.solutions)) if common > 1 else 0.0
 
 
-def build_queue(layout: Layout, top: int, seed: int = 0, findings: Iterable[StepFinding] = ()) -> ReviewQueue:
+def build_queue(layout: Layout, top: int, findings: Iterable[StepFinding] = ()) -> ReviewQueue:
     """Return the ``top`` most valuable items, with gold items among them.
 
     Raises BadInput: nothing is labeled yet; RunFailed: a shard is damaged.
@@ -124,75 +122,71 @@ def build_queue(layout: Layout, top: int, seed: int = 0, findings: Iterable[Step
         raise BadInput(f"{layout.folder}: nothing is labeled yet; run it first")
     worth: list[QueueItem] = []
     gold: list[tuple[float, QueueItem]] = []
-    promising, solutions = candidates(layout, top, seed)
+    promising, solutions = candidates(layout, top)
     for row, item in _items(layout, promising, findings):
         if item.value > 0:
             worth.append(item)
-        if known := _gold(row, item, seed):
-            gold.append((rng_of(seed, "gold", known.solution_id).random(), known))
+        if known := _gold(row, item):
+            gold.append((rng_of(SEED, "gold", known.solution_id).random(), known))
     chosen = sorted(worth, key=lambda item: -item.value)[:top]
     asked = {item.solution_id for item in chosen}
     golden = [item for _, item in sorted(gold, key=itemgetter(0)) if item.solution_id not in asked]
     golden = golden[: -(-top // (GOLD_EVERY - 1))]
-    return ReviewQueue(items=tuple(_mixed(chosen, golden, seed)), solutions=solutions)
+    return ReviewQueue(items=tuple(_mixed(chosen, golden)), solutions=solutions)
 
 
 def _items(
     layout: Layout, rows: Mapping[int, set[int]], findings: Iterable[StepFinding]
 ) -> Iterator[tuple[LabeledProblem, QueueItem]]:
-    said: dict[tuple[str, str], list[StepFinding]] = defaultdict(list)
-    for one in standing(findings):
-        said[one.problem_id, one.solution_id].append(one)
+    said = by_solution(findings)
     for shard, only in sorted(rows.items()):
         read = read_rows(layout.shard("label", shard), LabeledProblem, without=(*COMPLETIONS, *TOKENS), only=only)
         for number, row in zip(sorted(only), read, strict=True):
             suspected = suspected_reference(row)
             for place, solution in enumerate(row.solutions):
-                if solution.rollout.steps:
-                    known = said.get((row.problem.id, solution.rollout.id), ())
-                    yield row, _item(row, place, shard, number, suspected, known)
+                if not solution.rollout.steps:
+                    continue
+                known = said[row.problem.id, solution.rollout.id]
+                doubt = doubt_of(solution, known)
+                reasons = list(_reasons(solution)) if doubt else []
+                value = doubt.value if doubt else 0.0
+                if suspected and not known and solution.rollout.outcome == "wrong":
+                    reasons, value = [*reasons, "reference suspected"], max(value, suspected / 2)
+                yield (
+                    row,
+                    QueueItem(
+                        shard=shard,
+                        row=number,
+                        problem_id=row.problem.id,
+                        solution=place,
+                        solution_id=solution.rollout.id,
+                        step=doubt.step if doubt else 0,
+                        value=round(value, 4),
+                        reasons=tuple(reasons),
+                    ),
+                )
 
 
-def _item(
-    row: LabeledProblem, place: int, shard: int, number: int, suspected: float, said: Sequence[StepFinding]
-) -> QueueItem:
-    solution = row.solutions[place]
-    doubt = doubt_of(solution, said)
-    reasons: list[Reason] = []
-    if doubt is not None:
-        belief = prior(solution)
-        named = labeled_error(solution)
-        if named is None:
-            reasons.append("no label yet")
-        elif max(belief) < 0.8:
-            reasons.append("unsure")
-        if named is not None and belief[named] < max(belief):
-            reasons.append("would change the label")
-        verdicts = (solution.verdict, *solution.others)
-        if len({v.first_error for v in verdicts if not v.abstained and v.labeler != "oracle"}) > 1:
-            reasons.append("labelers disagree")
-    value = doubt.value if doubt else 0.0
-    if suspected and not said and solution.rollout.outcome == "wrong":
-        reasons, value = [*reasons, "reference suspected"], max(value, suspected / 2)
-    return QueueItem(
-        shard=shard,
-        row=number,
-        problem_id=row.problem.id,
-        solution=place,
-        solution_id=solution.rollout.id,
-        step=doubt.step if doubt else 0,
-        value=round(value, 4),
-        reasons=tuple(reasons),
-    )
+def _reasons(solution: LabeledSolution) -> Iterator[Reason]:
+    belief, named = prior(solution), labeled_error(solution)
+    if named is None:
+        yield "no label yet"
+    elif max(belief) < 0.8:
+        yield "unsure"
+    if named is not None and belief[named] < max(belief):
+        yield "would change the label"
+    verdicts = (solution.verdict, *solution.others)
+    if len({v.first_error for v in verdicts if not v.abstained and v.labeler != "oracle"}) > 1:
+        yield "labelers disagree"
 
 
-def _gold(row: LabeledProblem, item: QueueItem, seed: int) -> QueueItem | None:
+def _gold(row: LabeledProblem, item: QueueItem) -> QueueItem | None:
     """Return a gold item on a solution, if its truth is known; wrong steps are chosen as often as right ones."""
     solution = row.solutions[item.solution]
     truth = oracle_verdict(row.problem, solution.rollout) if row.problem.truth else people_verdict(solution.rollout)
     if truth is None or truth.abstained or not truth.classes:
         return None
-    rng = rng_of(seed, "gold step", solution.rollout.id)
+    rng = rng_of(SEED, "gold step", solution.rollout.id)
     want = rng.choice(("right", "wrong"))
     places = [i for i, known in enumerate(truth.classes) if known == want]
     if not places:
@@ -201,9 +195,9 @@ def _gold(row: LabeledProblem, item: QueueItem, seed: int) -> QueueItem | None:
     return item.model_copy(update={"step": step, "gold": want, "value": 0.0, "reasons": ()})
 
 
-def _mixed(items: Sequence[QueueItem], gold: Sequence[QueueItem], seed: int) -> Iterator[QueueItem]:
+def _mixed(items: Sequence[QueueItem], gold: Sequence[QueueItem]) -> Iterator[QueueItem]:
     """Put a gold item into each section of the queue, at an unpredictable place."""
-    rng, left = rng_of(seed, "gold places"), list(gold)
+    rng, left = rng_of(SEED, "gold places"), list(gold)
     for first in range(0, len(items), GOLD_EVERY - 1):
         stretch = list(items[first : first + GOLD_EVERY - 1])
         if left:

@@ -42,10 +42,8 @@ def review(
     figures = review_figures(found.all, queue)
     lines = [_chosen(queue)]
     if imported is not None:
-        lines.append(
-            f"imported: {imported.added} findings, {imported.known} already known, "
-            f"{imported.elsewhere} are on solutions that this run does not have"
-        )
+        known = f"{imported.known} already known, {imported.elsewhere} are on solutions that this run does not have"
+        lines.append(f"imported: {imported.added} findings, {known}")
     if condensed is not None:
         lines.append(condensed)
     if exported is not None:

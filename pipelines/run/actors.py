@@ -17,8 +17,8 @@ from stepforge.pipelines.grading.grader import PooledGrader
 from stepforge.pipelines.run.garbage_collection import collect_seldom
 from stepforge.pipelines.run.probe import fitting, naming_engine, probe, table_of
 from stepforge.pipelines.run.shard_work import Engines, ShardDone, ShardWork
-from stepforge.pipelines.run_folder.models import check_models
 from stepforge.pipelines.run_folder.plan import ShardPlan
+from stepforge.pipelines.run_folder.settings_guard import check_models
 from stepforge.pipelines.scorers import open_scorer
 from stepforge.pipelines.settings.run_file import RunFile, by_model
 from stepforge.pipelines.storage.layout import ShardStage
@@ -29,8 +29,6 @@ from stepforge.schemas.record import Record
 
 
 class CpuWorker:
-    """Does generate, vet and curate."""
-
     def __init__(self, run: RunFile, folder: AnyPath, session: str) -> None:
         self.work = ShardWork(run, folder, PooledGrader(), None, session)
         self._alone = asyncio.Lock()
@@ -63,7 +61,6 @@ class EngineWorker(CpuWorker):
         self._tried = False
 
     async def ready(self) -> bool:
-        """Load the engine, unless it is loaded."""
         async with self._loading:
             await self._loaded()
         return True

@@ -96,7 +96,6 @@ def _made_private_folder() -> str:
 
 @contextmanager
 def _without_hub_token() -> Iterator[None]:
-    """Remove the token from the environment inherited inside."""
     taken = {name: os.environ.pop(name) for name in HUB_TOKENS if name in os.environ}
     try:
         yield

@@ -15,7 +15,6 @@ from stepforge.pipelines.datasets.writer import export_all
 from stepforge.pipelines.progress.watch import Progress
 from stepforge.pipelines.reports.records import Report
 from stepforge.pipelines.reports.report import write_report
-from stepforge.pipelines.run.acceptance import check_failures, check_watched
 from stepforge.pipelines.run.cluster import loads_from_hub, start_ray, stop_ray
 from stepforge.pipelines.run.duplicates import duplicate_questions, near_duplicates
 from stepforge.pipelines.run.export_work import export_on
@@ -24,7 +23,13 @@ from stepforge.pipelines.run.shard_work import ShardDone
 from stepforge.pipelines.run.stage_table import ENGINE_STAGES, needs_engine
 from stepforge.pipelines.run.stopping import Stopping
 from stepforge.pipelines.run_folder.failures import take_back
-from stepforge.pipelines.run_folder.ledger import ShardReport, build_ledger, write_ledger
+from stepforge.pipelines.run_folder.ledger import (
+    ShardReport,
+    build_ledger,
+    check_failures,
+    check_watched,
+    write_ledger,
+)
 from stepforge.pipelines.run_folder.lock import only_driver
 from stepforge.pipelines.run_folder.plan import ShardPlan, plan_shards
 from stepforge.pipelines.run_folder.pooled_rates import pilot_shards, rates_of_run, settle_shard
@@ -111,7 +116,6 @@ def _forget_leftovers(layout: Layout, committed: dict[ShardStage, set[int]]) -> 
 
 
 def finish(run: RunFile, layout: Layout) -> Report:
-    """Check the row counts, export and report what is committed."""
     ledger = write_ledger(layout, past_sessions(layout))
     check_failures(run, ledger)
     check_watched(run, ledger)
@@ -120,8 +124,6 @@ def finish(run: RunFile, layout: Layout) -> Report:
 
 
 class _Flow:
-    """The shards on their way through the stages."""
-
     cpu: Pool
     engines: Pool | None
     rates: asyncio.Future[Record] | None = None
@@ -196,7 +198,8 @@ class _Flow:
 
     async def _stage(self, stage: ShardStage, shard: ShardPlan) -> None:
         pool = self.engines if self.engines and needs_engine(self.run_file, stage, shard) else self.cpu
-        rates = await self._rates_for(shard) if stage == "label" else None
+        waits = stage == "label" and shard not in self.pilot
+        rates = await self.rates if waits and self.rates is not None else None
         if await asyncio.to_thread(self._stands, stage, shard.index):
             return
         await asyncio.to_thread(self._begin, stage, shard.index)
@@ -216,7 +219,6 @@ class _Flow:
         await asyncio.to_thread(self.session.write, now=False)
 
     def _look_out(self, report: ShardReport) -> None:
-        """Stop if this session's figures show that the labels would be worthless."""
         self.watched += report.watched
         reason = reason_to_stop(self.watched, self.run_file.watch, temperature=self.run_file.policy.temperature)
         if reason is not None:
@@ -240,10 +242,6 @@ class _Flow:
         source = shard_metadata(self.layout.source(stage, index))["digest"]
         return bool(shard_metadata(path, self.digest).get("source") == source)
 
-    async def _rates_for(self, shard: ShardPlan) -> Record | None:
-        """Wait for the pilot, unless the shard is part of it."""
-        return None if self.rates is None or shard in self.pilot else await self.rates
-
     async def _pool_rates(self) -> None:
         """Pool the rates as soon as every shard of the pilot is labeled."""
         if self.rates is None:
@@ -253,7 +251,6 @@ class _Flow:
         self.rates.set_result(await asyncio.to_thread(rates_of_run, self.run_file, self.layout, self.pilot))
 
     def _known(self, shard: ShardPlan) -> Corpus:
-        """Return the corpus facts that vetting a shard needs."""
         ids = read_columns(self.layout.shard("generate", shard.index), ["id"])["id"]
         return Corpus(
             duplicate_of={name: copy for name in ids if (copy := self.corpus.duplicate_of.get(name))},

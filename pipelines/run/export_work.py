@@ -16,7 +16,6 @@ LEAST_SHARDS = 8
 
 
 async def export_on(pool: Pool, run: RunFile, layout: Layout) -> None:
-    """Have workers write every export of the run that is not up to date."""
     with export_job(run, layout) as job:
         await _all(pool, [partial(job.make_part, index) for index in job.shards()])
         await _all(pool, [partial(job.join, name) for name in job.names])

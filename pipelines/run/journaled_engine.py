@@ -1,7 +1,7 @@
 """An engine as one shard sees it: completions in the journal are reused, and new ones are journaled."""
 
 from stepforge.pipelines.engines.gate import EngineGate
-from stepforge.pipelines.engines.wrapped_engine import WrappedEngine
+from stepforge.pipelines.engines.text_engine import WrappedEngine
 from stepforge.pipelines.storage.journal import Journal, request_key
 from stepforge.schemas.protocols import Completion, Prompt, Sampling
 

@@ -2,21 +2,19 @@
 
 import asyncio
 import json
-from collections.abc import Callable
+from collections.abc import Iterator
 from functools import partial
 from typing import NamedTuple
 
-from stepforge.generators.families import AnyFamily
 from stepforge.generators.policy import PromptedPolicy
 from stepforge.generators.problem_sets import ProblemSet, SourceItem
 from stepforge.generators.written import Attempt, ModelSource, Refused
 from stepforge.generators.written.source import Seeds
-from stepforge.pipelines.inputs.problem_files import ProblemSource, open_once
+from stepforge.pipelines.inputs.problem_files import open_once
 from stepforge.pipelines.run.stages import attempt_all
-from stepforge.pipelines.run_folder.plan import ShardPlan
+from stepforge.pipelines.run_folder.plan import ShardPlan, drawn_rows
 from stepforge.pipelines.settings.run_file import RunFile
 from stepforge.schemas.labeled import Cost, Failure, Rejected
-from stepforge.schemas.problem import Problem
 from stepforge.schemas.protocols import Grader
 
 LOOKED_THROUGH = 64
@@ -24,8 +22,6 @@ LOOKED_THROUGH = 64
 
 
 class WrittenShard(NamedTuple):
-    """The results of a shard's attempts."""
-
     made: list[SourceItem]
     rejected: list[Rejected]
     failures: list[Failure]
@@ -33,17 +29,20 @@ class WrittenShard(NamedTuple):
 
 
 def model_source(run: RunFile, shard: ShardPlan) -> ModelSource | None:
-    """Return the source of a shard, if it uses a model."""
     part = run.generate[shard.source] if shard.source >= 0 else None
     return part if isinstance(part, ModelSource) else None
 
 
-def seed_problems(run: RunFile, shard: ShardPlan) -> list[Problem]:
+def readable_rows(run: RunFile, shard: ShardPlan) -> Iterator[tuple[int, SourceItem]]:
+    """Yield the problems of a shard with their rows; a model's do not exist yet: their seeds represent them."""
     part = model_source(run, shard)
     if part is None:
-        return []
-    seeds = [_seed(part, run.seed, row) for row in range(shard.start, shard.stop)]
-    return [seed.problem for seed in seeds if seed is not None]
+        numbered = enumerate(drawn_rows(run, shard), shard.start)
+        yield from ((row, item) for row, item in numbered if isinstance(item, SourceItem))
+        return
+    for row in range(shard.start, shard.stop):
+        if (seed := _seed(part, run.seed, row)) is not None:
+            yield row, SourceItem(problem=seed.problem)
 
 
 async def write_problems(
@@ -70,29 +69,20 @@ async def write_problems(
 
 
 def _seed(part: ModelSource, seed: int, row: int) -> SourceItem | None:
-    found = _seeds(part.seeds, seed)(row)
+    """Return the seed of an attempt; None if it cannot be read."""
+    if not isinstance(part.seeds, ProblemSet):
+        return SourceItem(problem=part.seeds.item(seed, row))
+    source = open_once(part.seeds)
+    at = row % len(source)
+    found = next(iter(source.rows(at, at + 1)))
     return None if isinstance(found, Rejected) else found
 
 
 def _partner(part: ModelSource, seed: int, row: int, first: SourceItem) -> SourceItem | None:
     """Return another seed of the same group that asks something else: another group may be in the other split."""
-    read = _seeds(part.seeds, seed)
+    own = first.problem
     for other in (*range(row + 1, row + LOOKED_THROUGH + 1), *range(row - 1, max(-1, row - LOOKED_THROUGH - 1), -1)):
-        found = read(other)
-        if not isinstance(found, SourceItem) or found.problem.group != first.problem.group:
-            continue
-        if found.problem.question != first.problem.question:
+        found = _seed(part, seed, other)
+        if found is not None and found.problem.group == own.group and found.problem.question != own.question:
             return found
     return None
-
-
-def _seeds(seeds: AnyFamily | ProblemSet, seed: int) -> Callable[[int], SourceItem | Rejected]:
-    if not isinstance(seeds, ProblemSet):
-        return lambda row: SourceItem(problem=seeds.item(seed, row))
-    source: ProblemSource = open_once(seeds)
-
-    def read(row: int) -> SourceItem | Rejected:
-        at = row % len(source)
-        return next(iter(source.rows(at, at + 1)))
-
-    return read

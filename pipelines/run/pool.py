@@ -43,7 +43,6 @@ class Worker:
         self._deaths = 0
         """In a row, without a finished call between them."""
         self.failure: Exception | None = None
-        """Why this worker will not come back."""
         self.actor = start()
         self._began = time.monotonic()
         self._starting: asyncio.Task[None] | None = None
@@ -89,7 +88,6 @@ class Worker:
         return found
 
     async def close(self) -> None:
-        """Shut the worker down; one that is already gone is not an error."""
         import ray
 
         if self._starting is not None:
@@ -153,8 +151,6 @@ Rank = tuple[int, ...]
 
 @dataclass(order=True)
 class _Call:
-    """A call waiting for a worker, or running on one."""
-
     rank: Rank
     number: int
     method: str = field(compare=False)
@@ -184,10 +180,7 @@ class Pool:
 
     async def call(self, method: str, *arguments: Any, rank: Rank = ()) -> Any:
         """Have a free worker make a call, and another if it dies; while none is free, the lowest rank goes first.
-
-        Raises:
-            BadInput, RunFailed: as the worker raised them, or because a worker cannot be restarted.
-        """
+        Raises BadInput, RunFailed: as the worker raised them, or because a worker cannot be restarted."""
         answer: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
         self._calls.put_nowait(_Call(rank, next(self._numbers), method, arguments, answer))
         return await answer

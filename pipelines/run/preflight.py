@@ -1,11 +1,14 @@
-"""All checks before a run starts: problem sets, the model, the engine, the server."""
+"""All checks before a run starts: problem sets, the model, the engine, the server, and isolation for code."""
 
 import asyncio
 import os
+import shutil
 from importlib.util import find_spec
 
 from stepforge.filters import Contamination, NearDuplicates, SelfConsistency
 from stepforge.generators.columns import hint
+from stepforge.generators.families.programs import Programs
+from stepforge.generators.families.reasoning_gym import ReasoningGym
 from stepforge.generators.family import ProblemFamily
 from stepforge.generators.policy import PromptedPolicy
 from stepforge.generators.problem_sets import ProblemSet
@@ -24,8 +27,7 @@ from stepforge.pipelines.inputs.held_out import held_out_index
 from stepforge.pipelines.inputs.problem_files import ProblemSource, open_problems
 from stepforge.pipelines.inputs.survey import ProblemCount
 from stepforge.pipelines.progress.prometheus import check_metrics
-from stepforge.pipelines.run.isolation import check_isolation
-from stepforge.pipelines.run.model_sources import model_source, seed_problems
+from stepforge.pipelines.run.model_sources import readable_rows
 from stepforge.pipelines.run.probe import (
     LONGEST,
     check_answers,
@@ -35,14 +37,16 @@ from stepforge.pipelines.run.probe import (
     naming_engine,
     table_of,
 )
-from stepforge.pipelines.run_folder.plan import FAMILIES, ShardPlan, drawn_rows
+from stepforge.pipelines.run_folder.plan import FAMILIES, ShardPlan
+from stepforge.pipelines.sandbox.inside import NOT_IMPORTED
+from stepforge.pipelines.sandbox.sandbox import NoIsolation, Sandbox
 from stepforge.pipelines.scorers import check_scorer
 from stepforge.pipelines.settings.run_file import RunFile, by_model
 from stepforge.schemas.errors import BadInput
-from stepforge.schemas.labeled import Rejected
 from stepforge.schemas.own_part import is_own
 from stepforge.schemas.problem import Problem
 from stepforge.schemas.protocols import Engine, Sampling
+from stepforge.schemas.verifier import CommandVerifier, PythonVerifier
 
 FEW = 8
 """Number of problems from which the one for the test completion is chosen."""
@@ -58,9 +62,8 @@ def preflight(run: RunFile) -> None:
     check_metrics(run.workers)
     _check_domains(run)
     for name, asked in by_model(run).items():
-        _check_temperature(asked)
+        _check_policy(asked)
         with naming_engine(table_of(name)):
-            _check_api(asked)
             _check_engine(asked.engine)
     if run.judge is not None:
         with naming_engine("judge"):
@@ -73,7 +76,6 @@ def preflight(run: RunFile) -> None:
 
 
 def _check_problems(run: RunFile) -> None:
-    """Read the problem sets as far as the run will."""
     for part in run.generate:
         if isinstance(part, ProblemSet):
             limits = [limit for limit in (part.limit, run.problems) if limit]
@@ -84,7 +86,6 @@ def _check_problems(run: RunFile) -> None:
 
 
 def _check_filters(run: RunFile) -> None:
-    """Read the held-out sets, and check for the libraries that filters need."""
     for part in run.vet:
         if isinstance(part, Contamination):
             held_out_index(part)
@@ -189,13 +190,10 @@ async def _check_judge(judge: Engine, run: RunFile) -> None:
 def _some_problems(run: RunFile) -> list[Problem]:
     sets = (i for i, part in enumerate(run.generate) if isinstance(part, ProblemSet | ModelSource))
     shard = ShardPlan(index=0, source=next(sets, FAMILIES), start=0, stop=FEW)
-    if model_source(run, shard) is not None:
-        return seed_problems(run, shard)
-    return [item.problem for item in drawn_rows(run, shard) if not isinstance(item, Rejected)]
+    return [item.problem for _, item in readable_rows(run, shard)]
 
 
 def _check_domains(run: RunFile) -> None:
-    """What some families need in addition to a policy."""
     kinds = {part.kind for part in run.generate if isinstance(part, ProblemFamily)}
     if "logic" in kinds and not z3_is_there():
         raise BadInput(f"generate: {MISSING}")
@@ -203,14 +201,42 @@ def _check_domains(run: RunFile) -> None:
         raise BadInput('policy.tool: the problems of tools call a calculator; set tool = "calculator"')
 
 
-def _check_temperature(run: RunFile) -> None:
+def _check_policy(run: RunFile) -> None:
     if run.policy.temperature == 0 and completing(run):
         raise BadInput(
             f"policy.temperature: 0 always gives the same completion, and {', '.join(completing(run))} counts how "
             "many are right: set it above 0 (1 samples from the model unchanged), or use the judge labeler"
         )
-
-
-def _check_api(run: RunFile) -> None:
     if isinstance(run.engine, ServerEngineSettings) and run.engine.api == "chat" and not run.policy.chat:
         raise BadInput('policy.chat: engine.api = "chat" sends conversations; set chat = true under [policy]')
+
+
+def check_isolation(run: RunFile) -> None:
+    """Start an isolated process that tries to escape, if the run needs isolation."""
+    rules = [part.verifier for part in run.generate if isinstance(part, ProblemSet) and part.verifier]
+    tested = any(
+        isinstance(part, Programs | ReasoningGym) or (isinstance(part, ProblemSet) and part.tests)
+        for part in run.generate
+    )
+    if not rules and not tested:
+        return
+    for rule in rules:
+        if isinstance(rule, CommandVerifier) and not (rule.command[0] == "{python}" or shutil.which(rule.command[0])):
+            raise BadInput(f"generate: verifier: no program {rule.command[0]!r}; give its path")
+    asyncio.run(_check(rules))
+
+
+async def _check(rules: list[PythonVerifier | CommandVerifier]) -> None:
+    async with Sandbox(1) as sandbox:
+        try:
+            found = await sandbox.check()
+            if rules and not found.namespaces:
+                raise BadInput("generate: verifier: your own rule needs user namespaces; allow them on this machine")
+            rule = next((rule for rule in rules if isinstance(rule, PythonVerifier)), None)
+            if rule is None:
+                return
+            ruling = await asyncio.wrap_future(sandbox.ask(rule, {"question": "", "solution": "", "kept": {}}))
+        except NoIsolation as error:
+            raise BadInput(f"generate: {error}") from error
+    if ruling.message.startswith(NOT_IMPORTED):
+        raise BadInput(f"generate: verifier: {rule.function} {ruling.message}; name its folder in PYTHONPATH")

@@ -41,12 +41,10 @@ def table_of(name: str) -> str:
 
 
 def completing(run: RunFile) -> list[str]:
-    """Return the labelers of a run that sample completions of partial solutions."""
     return [part.name for part in run.label if getattr(part, "kind", "") not in READS_ONLY]
 
 
 def fitting(problems: Sequence[Problem]) -> Problem | None:
-    """Return the problem to ask with: the one with the shortest question."""
     return min(problems, key=lambda problem: len(problem.question), default=None)
 
 
@@ -60,7 +58,6 @@ def check_going_on_is_known(engine: Engine, run: RunFile) -> None:
 
 
 async def check_answers(engine: Engine, run: RunFile, problem: Problem) -> None:
-    """Ask for one solution."""
     try:
         (solution,) = await _policy(engine, run).solve(problem, n=1, seed=seed_of(run.seed, "probe"))
     except SpecialToken:
@@ -144,7 +141,6 @@ def _check_likeliest(rollout: Rollout, whole: Rollout, rest: str) -> None:
 
 
 def _fault(rollout: Rollout, before: Sequence[Step], after: Step) -> str | None:
-    """Say what is wrong with a continuation, if obvious."""
     text = rollout.text.strip()
     given = "".join(step.text for step in before).strip()
     if text.startswith(given) and len(given) > len(before[0].text.strip()):

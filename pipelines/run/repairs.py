@@ -27,20 +27,15 @@ async def with_repairs(
             repair = await mend(policy, problem, rollout, ruling.message, seed=seed_of(seed, "repair", rollout.id))
         except SpecialToken:  # the program printed a control token; it cannot be shown to the policy
             return rollout
-        return rollout.model_copy(update={"repair": await _graded(problem, repair, policy, grader)})
+        if repair.finish == "stop":
+            (outcome,) = await grader.grade(problem, [policy.answer(problem, repair.text)])
+            repair = repair.model_copy(update={"outcome": outcome})
+        return rollout.model_copy(update={"repair": repair})
 
     return list(await asyncio.gather(*map(one, rollouts)))
 
 
-async def _graded(problem: Problem, repair: Repair, policy: PromptedPolicy, grader: PooledGrader) -> Repair:
-    if repair.finish != "stop":
-        return repair
-    (outcome,) = await grader.grade(problem, [policy.answer(problem, repair.text)])
-    return repair.model_copy(update={"outcome": outcome})
-
-
 async def mend(policy: PromptedPolicy, problem: Problem, rollout: Rollout, message: str, *, seed: int) -> Repair:
-    """Show the policy why its solution failed, and return its next attempt, ungraded."""
     told = (policy.settings.repair or "{message}").replace("{message}", message)
     policy.check_plain(told)
     turns = (

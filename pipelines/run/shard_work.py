@@ -11,7 +11,7 @@ from stepforge.generators.policies import Policies
 from stepforge.pipelines.engines.gate import EngineGate
 from stepforge.pipelines.grading.grader import PooledGrader
 from stepforge.pipelines.run.journaled_engine import JournaledEngine
-from stepforge.pipelines.run.model_sources import seed_problems
+from stepforge.pipelines.run.model_sources import readable_rows
 from stepforge.pipelines.run.probe import table_of
 from stepforge.pipelines.run.stage_table import STAGES, Made, Task, needs_engine
 from stepforge.pipelines.run.stages import Brought
@@ -67,8 +67,6 @@ class ShardDone(NamedTuple):
 
 
 class ShardWork:
-    """Everything a worker needs to do any stage on any shard of one run."""
-
     def __init__(
         self,
         run: RunFile,
@@ -87,7 +85,6 @@ class ShardWork:
         self._digest = content_digest(run)
 
     async def do(self, stage: ShardStage, shard: ShardPlan, corpus: Corpus, rates: Record | None = None) -> ShardDone:
-        """Do a stage on a shard and commit it."""
         began = time.monotonic()
         task = Task(self.run, self.layout, shard, self._digest, self.grader, corpus, rates, None)
         if needs_engine(self.run, stage, shard):
@@ -120,9 +117,8 @@ class ShardWork:
         return await asyncio.to_thread(self._commit, stage, task, made)
 
     def problems(self, stage: ShardStage, shard: ShardPlan) -> list[Problem]:
-        """Return the problems that an engine stage is to work on."""
         if stage == "generate":
-            return seed_problems(self.run, shard)
+            return [item.problem for _, item in readable_rows(self.run, shard)]
         if stage == "label":
             return [row.problem for row in read_vetted(self.layout, shard.index)]
         return read_shard(self.layout.source(stage, shard.index), Problem, self._digest)

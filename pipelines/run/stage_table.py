@@ -49,8 +49,6 @@ R = TypeVar("R", bound=Record)
 
 
 class Task(NamedTuple):
-    """One shard, and everything a stage may need for it."""
-
     run: RunFile
     layout: Layout
     shard: ShardPlan
@@ -108,8 +106,6 @@ class Made(NamedTuple):
 
 
 class Stage(NamedTuple):
-    """One row of the table."""
-
     writes: type[Record]
     work: Callable[[Task], Awaitable[Made]]
     runs_on: Literal["engine", "cpu"]
@@ -203,14 +199,9 @@ async def _label(task: Task) -> Made:
 
 
 def _by_policy(run: RunFile, written: Iterable[tuple[PromptedPolicy, Sequence[Rollout]]]) -> dict[str, Cost]:
-    """Return what each policy wrote, where a run has several."""
     if not run.policy.ways:
         return {}
     return summed_costs((policy.identity.model, Cost.of(rollouts)) for policy, rollouts in written)
-
-
-def _curate(task: Task) -> Made:
-    return curated(_read(task, "label", LabeledProblem), task.run.curate)
 
 
 def curated(rows: Sequence[LabeledProblem], filters: Sequence[CurateFilter]) -> Made:
@@ -228,7 +219,9 @@ STAGES: dict[ShardStage, Stage] = {
     "solve": Stage(SolvedProblem, _solve, "engine"),
     "vet": Stage(Kept, _in_thread(_vet), "cpu"),
     "label": Stage(LabeledProblem, _label, "engine"),
-    "curate": Stage(Kept, _in_thread(_curate), "cpu"),
+    "curate": Stage(
+        Kept, _in_thread(lambda task: curated(_read(task, "label", LabeledProblem), task.run.curate)), "cpu"
+    ),
 }
 ENGINE_STAGES = tuple(stage for stage in SHARD_STAGES if STAGES[stage].runs_on == "engine")
 

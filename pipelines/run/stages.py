@@ -45,7 +45,6 @@ class Brought(Record):
 
 
 def brought_with(item: SourceItem) -> list[Brought]:
-    """Return a problem's supplied solutions, in the solve stage's form."""
     return [
         Brought(
             problem_id=item.problem.id,
@@ -58,8 +57,6 @@ def brought_with(item: SourceItem) -> list[Brought]:
 
 
 class Sifted(NamedTuple, Generic[Row]):
-    """What a filter stage kept and dropped; together they are its input."""
-
     kept: list[Row]
     rejected: list[Rejected]
 
@@ -139,11 +136,9 @@ async def solve_for(
     grader: Grader,
     scorer: Scorer | None,
 ) -> SolvedProblem:
-    """Solve a problem as a run does."""
-    rated = any(isinstance(part, Difficulty) for part in run.vet)
-    n, seed = run.solutions, run.seed
+    rated, n = any(isinstance(part, Difficulty) for part in run.vet), run.solutions
     return await solve(
-        problem, brought, policy, grader, n=n, seed=seed, pass_rate=rated, search=run.solve, scorer=scorer
+        problem, brought, policy, grader, n=n, seed=run.seed, pass_rate=rated, search=run.solve, scorer=scorer
     )
 
 
@@ -199,13 +194,11 @@ async def label(
     seed: int,
     scorer: Scorer | None = None,
 ) -> LabeledProblem:
-    """Score a solved problem if there is a scorer, and label it with every labeler of the run."""
-    scored = solved
     costs: tuple[LabelerCost, ...] = ()
     if scorer is not None:
-        scored, cost = await with_scores(solved, scorer)
+        solved, cost = await with_scores(solved, scorer)
         costs = (LabelerCost(labeler=SCORER, cost=cost),)
-    row = await label_with_all(labelers, scored, policy, grader, seed=seed_of(seed, "label"))
+    row = await label_with_all(labelers, solved, policy, grader, seed=seed_of(seed, "label"))
     return row.model_copy(update={"costs": (*row.costs, *costs), "searched": solved.searched})
 
 
@@ -247,21 +240,15 @@ def curate(rows: Sequence[LabeledProblem], filters: Sequence[CurateFilter]) -> S
 def _sift(rows: Sequence[Row], filters: list[tuple[str, Callable[..., Row | Dropped]]]) -> Sifted[Row]:
     sifted: Sifted[Row] = Sifted([], [])
     for row in rows:
-        result = _through(row, filters)
-        if isinstance(result, Rejected):
-            sifted.rejected.append(result)
+        kept = row
+        for name, keep in filters:
+            answer = keep(kept)
+            if isinstance(answer, Dropped):
+                dropped = row.model_dump_json()
+                rejected = Rejected(problem_id=row.problem.id, filter=name, reason=answer.reason, row=dropped)
+                sifted.rejected.append(rejected)
+                break
+            kept = answer
         else:
-            sifted.kept.append(result)
+            sifted.kept.append(kept)
     return sifted
-
-
-def _through(row: Row, filters: list[tuple[str, Callable[..., Row | Dropped]]]) -> Row | Rejected:
-    """Apply the filters to a row; returns the row, or its rejection by the first filter that drops it."""
-    result = row
-    for name, keep in filters:
-        answer = keep(result)
-        if isinstance(answer, Dropped):
-            dropped = row.model_dump_json()
-            return Rejected(problem_id=row.problem.id, filter=name, reason=answer.reason, row=dropped)
-        result = answer
-    return result

@@ -41,7 +41,6 @@ class Stopping:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """Restore the previous handlers."""
         for number, handler in self._before.items():
             signal.signal(number, handler)
         if isinstance(error, SystemExit) and error.code == signal.SIGTERM:  # from Ray's own handler, while it starts
@@ -49,11 +48,8 @@ class Stopping:
 
     @contextmanager
     def held(self) -> Iterator[None]:
-        """Let work that must not be interrupted finish first: Ray's startup and shutdown.
-
-        Raises:
-            Stopped: a signal came meanwhile.
-        """
+        """Let work that must not be interrupted finish first: Ray's startup and shutdown. Raises Stopped: a signal came
+        meanwhile."""
         before, self._cancel = self._cancel, _say_so
         try:
             yield
@@ -64,11 +60,8 @@ class Stopping:
             raise Stopped(self._received)
 
     def run(self, work: Coroutine[Any, Any, T]) -> T:
-        """Run to the end in an event loop.
-
-        Raises:
-            Stopped: a signal came. The work was cancelled, and has closed what it opened.
-        """
+        """Run to the end in an event loop. Raises Stopped: a signal came. The work was cancelled, and has closed what
+        it opened."""
         try:
             return asyncio.run(self._watched(work))
         except BaseException:

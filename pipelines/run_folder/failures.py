@@ -3,7 +3,6 @@ those that a filter dropped."""
 
 import re
 from collections import Counter
-from collections.abc import Mapping
 from typing import Literal
 
 from stepforge.pipelines.storage.layout import SHARD_STAGES, Layout, ShardStage, shard_index
@@ -17,7 +16,6 @@ TRIED_AGAIN = frozenset(
 )
 """Error classes that are not the row's fault."""
 NAMED = 3
-"""Number of reasons listed per stage."""
 How = Literal["failed", "rejected"]
 _PLACES: tuple[tuple[How, str, tuple[str, str]], ...] = (
     ("rejected", "rejected", ("filter", "reason")),
@@ -26,7 +24,6 @@ _PLACES: tuple[tuple[How, str, tuple[str, str]], ...] = (
 
 
 def commonest_failures(layout: Layout) -> dict[ShardStage, dict[str, int]]:
-    """Return the most common messages of each stage's failed rows, and how many rows each covers."""
     found = {stage: _messages(layout, stage) for stage in SHARD_STAGES}
     return {stage: messages for stage, messages in found.items() if messages}
 
@@ -42,11 +39,6 @@ def _messages(layout: Layout, stage: ShardStage) -> dict[str, int]:
             counts[key] += 1
             examples.setdefault(key, message)
     return {examples[key]: count for key, count in counts.most_common(NAMED)}
-
-
-def may_be_tried(failures: Mapping[str, int]) -> bool:
-    """Return whether the same command retries some of a stage's failed rows."""
-    return any(error in TRIED_AGAIN for error in failures)
 
 
 def take_back(layout: Layout, committed: dict[ShardStage, set[int]]) -> int:
@@ -68,8 +60,6 @@ def take_back(layout: Layout, committed: dict[ShardStage, set[int]]) -> int:
 
 
 class Loss(Record):
-    """Where a problem was lost, and why."""
-
     how: How
     stage: ShardStage
     why: str
@@ -81,10 +71,7 @@ class Loss(Record):
 
 def lost_problems(layout: Layout, shard: int | None = None) -> dict[str, Loss]:
     """Return the loss of each problem that did not go through all stages so far, by its id; of one shard, or of all.
-
-    Raises:
-        RunFailed: a shard is damaged.
-    """
+    Raises RunFailed: a shard is damaged."""
     lost: dict[str, Loss] = {}
     names = "part-[0-9]*.parquet" if shard is None else layout.shard("label", shard).name
     for stage in SHARD_STAGES:

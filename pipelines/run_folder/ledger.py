@@ -10,10 +10,10 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from pydantic import Field, ValidationError
 
-from stepforge.pipelines.run_folder.failures import commonest_failures
+from stepforge.pipelines.run_folder.failures import TRIED_AGAIN, commonest_failures
 from stepforge.pipelines.run_folder.plan import ShardPlan, read_plan
 from stepforge.pipelines.run_folder.sessions import SessionFigures, StageTime
-from stepforge.pipelines.run_folder.watched import Watched, WatchedFigures, watched_figures
+from stepforge.pipelines.run_folder.watched import Watched, WatchedFigures, reason_to_stop, watched_figures
 from stepforge.pipelines.settings.digest import content_digest, stage_digest
 from stepforge.pipelines.settings.run_file import RunFile
 from stepforge.pipelines.settings.run_settings import folder_settings
@@ -29,8 +29,6 @@ Stamps = dict[ShardStage, dict[int, ShardMetadata]]
 
 
 class ShardReport(Record):
-    """What one stage did with one shard."""
-
     stage: ShardStage
     shard: int
     rows_in: int
@@ -62,8 +60,6 @@ MERGED, SUMMED = ("rejected", "failures", "outcomes"), ("rows_in", "rows_out", "
 
 
 class StageTotal(Record):
-    """What one stage did with all shards so far."""
-
     shards: int = 0
     rows_in: int = 0
     rows_out: int = 0
@@ -76,13 +72,11 @@ class StageTotal(Record):
     cost: Cost = Cost()
 
     def plus(self, report: ShardReport, *, shards: int = 1) -> "StageTotal":
-        """Return the same with one more report."""
         merged = {name: added((getattr(self, name), getattr(report, name))) for name in MERGED}
         summed = {name: getattr(self, name) + getattr(report, name) for name in SUMMED}
         return self.model_copy(update={"shards": self.shards + shards, **merged, **summed})
 
     def took(self, time: StageTime) -> "StageTotal":
-        """Return the same with the time of one more session."""
         seconds, busy = self.seconds + time.seconds, self.engine_seconds + time.engine_seconds
         return self.model_copy(update={"seconds": round(seconds, 6), "engine_seconds": round(busy, 6)})
 
@@ -184,7 +178,6 @@ def _report(path: AnyPath, stamp: ShardMetadata) -> ShardReport:
 def stage_totals(
     reports: Iterable[ShardReport], sessions: Sequence[SessionFigures] = ()
 ) -> dict[ShardStage, StageTotal]:
-    """Return rows, reasons, cost and seconds by stage."""
     totals: dict[ShardStage, StageTotal] = {}
     for report in reports:
         report.check()
@@ -203,7 +196,6 @@ def added(counts: Iterable[Mapping[str, int]]) -> dict[str, int]:
 
 
 def write_ledger(layout: Layout, sessions: Sequence[SessionFigures]) -> Ledger:
-    """Write ``ledger.json`` from the committed shards, and return it."""
     ledger = build_ledger(layout, sessions)
     save_ledger(layout, ledger)
     return ledger
@@ -238,3 +230,25 @@ def price(stages: Mapping[ShardStage, StageTotal], count: int) -> Price | None:
     spent = {name: sum(getattr(total.cost, name) for total in stages.values()) for name in Cost.model_fields}
     spent["engine_seconds"] = sum(total.engine_seconds for total in stages.values())
     return Price(count=count, **{name: round(value / count, 6) for name, value in spent.items()})
+
+
+def check_watched(run: RunFile, ledger: Ledger) -> None:
+    """Raise ``RunFailed`` if the watched figures show that the labels would be worthless."""
+    reason = reason_to_stop(ledger.watched.counts, run.watch, temperature=run.policy.temperature, ended=True)
+    if reason is not None:
+        raise RunFailed(f"nothing was exported, finished work is kept: {reason}")
+
+
+def check_failures(run: RunFile, ledger: Ledger) -> None:
+    """Raise ``RunFailed`` if more rows of a stage failed than ``max_failure_share`` allows."""
+    for stage, total in ledger.stages.items():
+        failed, rows = sum(total.failures.values()), total.rows_in
+        if rows and failed / rows > run.max_failure_share:
+            (message, count), *_ = ledger.failures.get(stage, {}).items() or [("no reason kept", failed)]
+            tried = TRIED_AGAIN & total.failures.keys()
+            again = "fix the cause and run the same command to retry them, or " if tried else ""
+            raise RunFailed(
+                f"{stage}: {failed} of {rows} rows could not be finished ({total.failures}), more than "
+                f"max_failure_share = {run.max_failure_share:g}; most often ({count}): {message}. To continue, {again}"
+                f"raise max_failure_share; see failures/{stage}/"
+            )

@@ -34,11 +34,8 @@ PATIENCE_SECONDS = 0.5
 
 @contextmanager
 def only_driver(layout: Layout) -> Iterator[str]:
-    """Hold the run folder's lock, and yield the name of this session, which workers check with ``is_current``.
-
-    Raises:
-        BadInput: another driver is running on it, it cannot be written to, or it holds links or other special files.
-    """
+    """Hold the run folder's lock, and yield the name of this session, which workers check with ``is_current``. Raises
+    BadInput: another driver is running on it, it cannot be written to, or it holds links or other special files."""
     session = uuid4().hex
     if isinstance(layout.folder, StorePath):
         with _lease(layout.folder / "drivers", session, layout):
@@ -96,7 +93,6 @@ def _opened(folder: Path) -> int:
 
 
 def _lock(descriptor: int, layout: Layout) -> None:
-    """Wait a moment, because a reader may just be checking."""
     until = time.monotonic() + PATIENCE_SECONDS
     while True:
         try:

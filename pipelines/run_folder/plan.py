@@ -50,7 +50,6 @@ class _PlanFile(Record):
 
 
 def plan_shards(run: RunFile, folder: AnyPath) -> list[ShardPlan]:
-    """Return the run's shards: those already planned, and new ones for additions."""
     digest = content_digest(run)
     before = _read(folder, digest)
     planned = list(before.shards)
@@ -75,7 +74,6 @@ def _totals(run: RunFile, sets: dict[int, ProblemSource]) -> dict[int, int]:
 
 
 def _attempts(run: RunFile, part: ModelSource) -> int:
-    """Return how many problems to attempt: the part's number, else one per seed."""
     seeds = len(open_once(part.seeds)) if isinstance(part.seeds, ProblemSet) else FROM_FAMILY
     if not seeds:
         return 0
@@ -107,7 +105,6 @@ def families(run: RunFile) -> list[ProblemFamily]:
 
 
 def drawn_rows(run: RunFile, shard: ShardPlan) -> Iterator[SourceItem | Rejected]:
-    """Yield the rows of a shard that needs no model."""
     if shard.source == FAMILIES:
         for index in range(shard.start, shard.stop):
             yield SourceItem(problem=family_item(run, index))

@@ -6,6 +6,7 @@ however often it is stopped.
 """
 
 from collections.abc import Sequence
+from itertools import accumulate
 
 from stepforge.labelers import AnyLabeler, speaking
 from stepforge.labelers.contracts import Combiner, PooledLabeler, pooled_labeler
@@ -25,14 +26,8 @@ def pilot_shards(run: RunFile, plan: Sequence[ShardPlan]) -> list[ShardPlan]:
     part = pooled_labeler(run.label)
     if part is None:
         return []
-    count = 0
-    shards: list[ShardPlan] = []
-    for shard in plan:
-        if count >= part.pilot:
-            break
-        shards.append(shard)
-        count += shard.stop - shard.start
-    return shards
+    before = accumulate((shard.stop - shard.start for shard in plan), initial=0)
+    return [shard for shard, problems in zip(plan, before, strict=False) if problems < part.pilot]
 
 
 def rates_of_run(run: RunFile, layout: Layout, pilot: Sequence[ShardPlan]) -> Record:
@@ -54,7 +49,6 @@ def rates_of_run(run: RunFile, layout: Layout, pilot: Sequence[ShardPlan]) -> Re
 
 
 def rates_digest(rates: Record) -> str:
-    """Digest that names rates in a shard's metadata."""
     return digest_of(rates.model_dump(mode="json"))
 
 

@@ -90,8 +90,6 @@ class Names:
 
 
 class ShardRows(NamedTuple):
-    """The problems of one shard: an array for each of ``COLUMNS``."""
-
     shard: int
     columns: Mapping[str, npt.NDArray[Any]]
 
@@ -123,7 +121,6 @@ def read_shard_rows(layout: Layout, shard: int, domains: Names, labelers: Names)
 
 
 def stage_columns(layout: Layout, stage: ShardStage, shard: int, domains: Names, labelers: Names) -> Columns:
-    """Return an array for each of ``COLUMNS`` over the rows of one committed shard."""
     table = read_leaves(layout.shard(stage, shard), LEAVES[stage])
     columns: Columns = {name: np.zeros(table.num_rows, kind) for name, kind in COLUMNS.items()}
     columns["uncertainty"][:] = np.nan
@@ -134,7 +131,7 @@ def stage_columns(layout: Layout, stage: ShardStage, shard: int, domains: Names,
     if stage == "label":
         _count_labeled(table, columns, labelers)
     elif stage == "solve":
-        rollouts = _list(table, "rollouts")
+        rollouts = _field(table, "rollouts")
         _count_outcomes(rollouts, rollouts.values.field("outcome"), columns)
     return columns
 
@@ -145,10 +142,6 @@ def _field(table: Any, path: str) -> Any:
     for part in rest:
         array = array.field(part)
     return array
-
-
-def _list(table: Any, name: str) -> Any:
-    return table[name].combine_chunks()
 
 
 def _parents(lists: Any) -> Ints:
@@ -166,7 +159,7 @@ def _count_outcomes(lists: Any, outcomes: Any, columns: Columns) -> Ints:
 
 
 def _count_labeled(table: Any, columns: Columns, labelers: Names) -> None:
-    solutions = _list(table, "solutions")
+    solutions = _field(table, "solutions")
     rows = _count_outcomes(solutions, solutions.values.field("rollout").field("outcome"), columns)
     verdicts, others = solutions.values.field("verdict"), solutions.values.field("others")
     own, of_others = np.arange(len(rows)), _parents(others)

@@ -15,8 +15,6 @@ WRITE_SECONDS = 30.0
 
 
 class TimelineFigures(Record):
-    """Amounts in each interval of a session, from its start."""
-
     seconds: float
     """Length of an interval."""
     generated_tokens: tuple[float, ...]
@@ -25,10 +23,7 @@ class TimelineFigures(Record):
 
 
 class StageTime(Record):
-    """What one stage took in one session."""
-
     shards: int
-    """Shards committed."""
     seconds: float
     """Their wall clock together; shards overlap."""
     engine_seconds: float
@@ -40,8 +35,6 @@ class StageTime(Record):
 
 
 class SessionFigures(Record):
-    """One session of a run."""
-
     began: int
     """Unix time."""
     seconds: float
@@ -65,7 +58,6 @@ class Timeline:
         self._engine: list[float] = []
 
     def add(self, begins: float, ends: float, tokens: float, engine_seconds: float) -> None:
-        """Add a shard that was processed between two times of the session."""
         begins, ends = max(0.0, begins), max(ends, begins + 1e-3, 1e-3)
         while ends > self._seconds * BINS:
             self._seconds *= 2
@@ -100,7 +92,6 @@ class Session:
         self._written = self._clock
 
     def note(self, stage: ShardStage, seconds: float, engine_seconds: float, replayed: int, cost: Cost) -> None:
-        """Add the cost of a newly committed shard."""
         ends = time.monotonic() - self._clock
         drawn = 1 - min(1.0, replayed / cost.rollouts) if cost.rollouts else 0.0
         self._timeline.add(ends - seconds, ends, cost.generated_tokens * drawn, engine_seconds)
@@ -132,6 +123,5 @@ class Session:
 
 
 def past_sessions(layout: Layout) -> list[SessionFigures]:
-    """Return the sessions of a run that did something, in order."""
     found = [read_record(path, SessionFigures, "a session") for path in (layout.folder / "sessions").glob("*.json")]
     return sorted(found, key=lambda session: (session.began, session.seconds))

@@ -1,15 +1,26 @@
 """A run folder belongs to one set of problems and one policy; other changes are redone from stored completions.
 
-The settings that the shards were made with are in ``settings.json``; ``run.toml`` may be edited by hand.
+The settings that the shards were made with are in ``settings.json`` (``run.toml`` may be edited by hand), the models in
+``models.json``: another one at the same address or path must not continue their work.
 """
 
-from stepforge.pipelines.settings.digest import DEPENDS_ON, FIXED, ContentSettings, content_digest, content_settings
+from collections.abc import Mapping
+
+from stepforge.pipelines.settings.digest import (
+    DEPENDS_ON,
+    FIXED,
+    ContentSettings,
+    content_digest,
+    content_settings,
+    digest_of,
+)
 from stepforge.pipelines.settings.run_file import RunFile
 from stepforge.pipelines.settings.run_settings import folder_settings
 from stepforge.pipelines.storage.checksummed import read_record, write_checksummed
 from stepforge.pipelines.storage.layout import SHARD_STAGES, Layout, ShardStage
 from stepforge.pipelines.storage.store import write_text
 from stepforge.schemas.errors import BadInput
+from stepforge.schemas.protocols import EngineIdentity
 from stepforge.schemas.record import Record
 
 SETTINGS_FILE = "settings.json"
@@ -66,7 +77,6 @@ def with_folder_exports(run: RunFile, layout: Layout) -> RunFile:
 
 
 def check_unchanged(run: RunFile, layout: Layout) -> None:
-    """Check that the shards were made with the settings of ``run.toml``."""
     made_with = _made_with(layout)
     changed = [] if made_with is None else sorted(_changes(made_with.settings, content_settings(run)))
     if changed:
@@ -104,3 +114,28 @@ def _changes(before: object, after: object, path: str = "") -> list[str]:
         pairs = enumerate(zip(before, after, strict=True))
         return [c for i, (b, a) in pairs for c in _changes(b, a, f"{path}.{i}")]
     return [] if before == after else [path]
+
+
+class _Models(Record):
+    """``models.json``."""
+
+    models: dict[str, str]
+    """Name and digest of each, by its table in the run file; a judge, which may change, by its settings too."""
+
+
+def check_models(run: RunFile, layout: Layout, found: Mapping[str, EngineIdentity], *, record: bool) -> None:
+    """Compare engines, by table, with those that the folder was made with; with ``record``, add new ones to them.
+    Raises BadInput: one is another model now."""
+    path = layout.folder / "models.json"
+    known = read_record(path, _Models, "the models").models if path.exists() else {}
+    judge = digest_of({"judge": content_settings(run)["judge"]})
+    now = dict(known)
+    for table, identity in found.items():
+        key, model = f"judge {judge}" if table == "judge" else table, f"{identity.model} {identity.digest}".strip()
+        if now.setdefault(key, model) != model:
+            raise BadInput(
+                f"{table}: {layout.folder} was made with {now[key]}, and now it is {model}; "
+                "start the first model again, or give another --out"
+            )
+    if record and now != known:
+        write_checksummed(path, {"models": now})

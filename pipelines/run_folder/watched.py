@@ -24,15 +24,12 @@ LEAST_AFTER = 60
 
 
 class Watched(Summed):
-    """Counts over shards; they add up."""
-
     solved: int = 0
     """The policy's own solutions that have a verdict."""
     right: int = 0
     cut_off: int = 0
     """Its own solutions that hit the token limit, and so have no verdict."""
     wrong: int = 0
-    """Wrong rollouts, solutions and completions."""
     without_answer: int = 0
     """Those that ended by themselves without an answer."""
     pairs: int = 0
@@ -50,8 +47,6 @@ class Watched(Summed):
 
 
 class WatchedFigures(Record):
-    """The counts, their shares in words, and how to judge them."""
-
     counts: Watched
     text: str
     warning: str | None
@@ -93,7 +88,6 @@ def _answers(rollouts: Sequence[Rollout]) -> Watched:
 
 
 def watched_labels(rows: Sequence[LabeledProblem]) -> Watched:
-    """Count what completions showed in the label stage."""
     return sum((_answers(row.evidence) + _after_right_step(row) for row in rows), Watched())
 
 

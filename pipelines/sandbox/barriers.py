@@ -33,8 +33,6 @@ _libc = ctypes.CDLL(None, use_errno=True)
 
 
 class Barriers(NamedTuple):
-    """What is there."""
-
     landlock: int
     """Version of its interface; 0 if there is none."""
     seccomp: bool

@@ -5,7 +5,6 @@ import os
 import selectors
 import signal
 import socket
-import struct
 import subprocess
 import sys
 import tempfile
@@ -16,7 +15,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from stepforge.pipelines.sandbox.barriers import Barriers
-from stepforge.pipelines.sandbox.wire import LIMIT
+from stepforge.pipelines.sandbox.wire import LENGTH, LIMIT
 from stepforge.schemas.record import Record
 
 START_SECONDS = 60.0
@@ -42,8 +41,6 @@ class Limits(Record):
 
 
 class Locked(NamedTuple):
-    """A confined process."""
-
     pid: int
     """In the zygote's process table."""
     handle: int
@@ -108,11 +105,10 @@ class Zygote:
         if self._control is not None:
             self._control.close()
         if self._process is not None:
-            try:
+            with suppress(subprocess.TimeoutExpired):
                 self._process.wait(END_SECONDS)  # it ends when its socket does
-            except subprocess.TimeoutExpired:
-                self._process.kill()
-                self._process.wait()
+            self._process.kill()
+            self._process.wait()
         self._control = self._process = None
 
     def _begin(self) -> socket.socket:
@@ -132,10 +128,9 @@ class Zygote:
                 start_new_session=True,
             )
         ours.settimeout(START_SECONDS)
-        try:
+        said = b""
+        with suppress(OSError):
             said = ours.recv(4096)
-        except OSError:
-            said = b""
         ours.settimeout(None)
         self._control = ours
         if not said:
@@ -175,14 +170,15 @@ def _part(file: int) -> bytes:
 
 
 def _whole(frame: bytearray) -> bool:
-    return len(frame) >= 4 and len(frame) >= 4 + min(LIMIT, struct.unpack("!I", frame[:4])[0])
+    return len(frame) >= LENGTH.size and len(frame) >= LENGTH.size + min(LIMIT, *LENGTH.unpack_from(frame))
 
 
 def _message(frame: bytearray) -> Mapping[str, object] | None:
     if not _whole(frame):
         return None
+    (length,) = LENGTH.unpack_from(frame)
     try:  # anything after the first message belongs to whoever waited for its sender
-        message = json.loads(frame[4 : 4 + struct.unpack("!I", frame[:4])[0]])
+        message = json.loads(frame[LENGTH.size : LENGTH.size + length])
     except (ValueError, RecursionError):
         return None
     return message if isinstance(message, dict) else None

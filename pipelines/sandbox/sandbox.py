@@ -13,12 +13,13 @@ import time
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import AbstractAsyncContextManager, ExitStack, suppress
+from functools import partial
 from pathlib import Path
 from typing import Literal, NamedTuple, TypedDict, TypeVar, get_args
 
 from stepforge.grading.programs import completed
 from stepforge.pipelines.sandbox.barriers import Barriers
-from stepforge.pipelines.sandbox.process import Heard, Limits, Locked, NoIsolation, Zygote, listen
+from stepforge.pipelines.sandbox.process import Heard, Limits, NoIsolation, Zygote, listen
 from stepforge.pipelines.sandbox.wire import send
 from stepforge.schemas.record import Record
 from stepforge.schemas.rollout import Outcome
@@ -36,8 +37,6 @@ OWN_MEMORY = 4 << 30
 
 
 class Ran(Record):
-    """The result of running a program."""
-
     status: Literal["done", "error", "time_over", "past_limit", "died"]
     """``past_limit``: out of memory, or more output than is kept; ``died``: the process ended without an answer."""
     output: str = ""
@@ -54,8 +53,6 @@ class Ruling(NamedTuple):
 
 
 class Question(TypedDict):
-    """What a verifier judges."""
-
     question: str
     solution: str
     kept: dict[str, str]
@@ -80,17 +77,9 @@ class Sandbox(AbstractAsyncContextManager["Sandbox"]):
 
     def ask(self, verifier: AnyVerifier, question: Question) -> "Future[Ruling]":
         """Return a future for a solution's outcome; it fails with ``NoIsolation`` if nothing can run."""
-
-        def work(zygote: Zygote) -> Ruling:
-            match verifier:
-                case UnitTests():
-                    return _test(zygote, verifier, question["solution"])
-                case PythonVerifier():
-                    return _ask_function(zygote, verifier, question)
-                case _:
-                    return _ask_command(zygote, verifier, question)
-
-        return self._pool().submit(self._with_zygote, work)
+        asks: dict[type, Callable[..., Ruling]] = {UnitTests: _test, PythonVerifier: _ask_function}
+        ask = partial(asks.get(type(verifier), _ask_command), verifier=verifier, question=question)
+        return self._pool().submit(self._with_zygote, ask)
 
     async def check(self) -> Barriers:
         """Start a process and check that it cannot escape. Raises NoIsolation: it can, or none starts."""
@@ -145,37 +134,24 @@ class Sandbox(AbstractAsyncContextManager["Sandbox"]):
                 self._idle.get_nowait().close()
 
 
-class _Execution:
+class _Execution(ExitStack[None]):
     """The processes and files of one execution; all are cleaned up at the end of the block."""
 
     def __init__(self, zygote: Zygote, limits: Limits) -> None:
-        self.zygote = zygote
-        self.limits = limits
+        super().__init__()
+        self.zygote, self.limits = zygote, limits
         self.deadline = time.monotonic() + limits.seconds
-        self._open = ExitStack()
-        self._locked: list[Locked] = []
-
-    def __enter__(self) -> "_Execution":
-        return self
-
-    def __exit__(self, *error: object) -> None:
-        try:
-            self.zygote.end(self._locked)
-        finally:
-            self._open.close()
 
     def pair(self) -> tuple[socket.socket, socket.socket]:
         first, second = socket.socketpair()
-        self._open.enter_context(first)
-        self._open.enter_context(second)
-        return first, second
+        return self.enter_context(first), self.enter_context(second)
 
     def start(
         self, work: dict[str, dict[str, socket.socket]], reads: tuple[str, ...] = (), *, own_program: bool = False
     ) -> None:
         """Start processes that hold these files, which are closed here."""
         numbers = {name: {place: file.fileno() for place, file in files.items()} for name, files in work.items()}
-        self._locked = self.zygote.start(numbers, self.limits, reads, own_program=own_program)
+        self.callback(self.zygote.end, self.zygote.start(numbers, self.limits, reads, own_program=own_program))
         for files in work.values():
             for file in files.values():
                 file.close()
@@ -194,9 +170,7 @@ def _run(zygote: Zygote, program: str, limits: Limits) -> Ran:
     if heard.answer is None:
         full = len(heard.output) >= limits.output
         return Ran(status="past_limit" if full else "died" if heard.in_time else "time_over", output=text)
-    answer = heard.answer
-    status = answer.get("status")
-    value, error = answer.get("value"), answer.get("error")
+    status, value, error = map(heard.answer.get, ("status", "value", "error"))
     return Ran(
         status=status if status in ("done", "error", "past_limit") else "died",
         output=text,
@@ -205,13 +179,14 @@ def _run(zygote: Zygote, program: str, limits: Limits) -> Ran:
     )
 
 
-def _test(zygote: Zygote, verifier: UnitTests, program: str) -> Ruling:
+def _test(zygote: Zygote, verifier: UnitTests, question: Question) -> Ruling:
     limits = Limits(seconds=verifier.seconds, disk=0)
     with _Execution(zygote, limits) as execution:
         (control, theirs), (link, served) = execution.pair(), execution.pair()
         execution.start({"program": {"control": served}, "tests": {"control": theirs, "link": link}})
         fields = verifier.model_dump(include={"tests", "entry_point", "setup"})
-        send(control.fileno(), {"program": completed(verifier.setup, verifier.entry_point, program), **fields})
+        program = completed(verifier.setup, verifier.entry_point, question["solution"])
+        send(control.fileno(), {"program": program, **fields})
         heard = execution.listen(control)
     if heard.answer is None:
         return Ruling("undetermined", "died") if heard.in_time else Ruling(verifier.over_limit, "time over")

@@ -13,9 +13,18 @@ LIMIT = 4_000_000
 """Longest message, in bytes."""
 MOST_ITEMS = 100_000
 """Most values taken from an iterator."""
-_LENGTH = struct.Struct("!I")
+LENGTH = struct.Struct("!I")
+"""Of a message, in front of it."""
 _SAFE = 1 << 62
-_MADE: dict[str, Callable[[list[Any]], Any]] = {"t": tuple, "s": set, "z": frozenset, "i": iter}
+_GROUPS: dict[str, Callable[[list[Any]], Any]] = {"t": tuple, "s": set, "z": frozenset, "i": iter}
+_PLAIN: dict[str, Callable[[Any], Any]] = {
+    "n": lambda body: int(body, 16),
+    "f": float,
+    "b": bytes.fromhex,
+    "c": lambda body: complex(*body),
+    "d": lambda body: {_unpacked(key): _unpacked(item) for key, item in body},
+}
+"""How the value of each mark is made again; those of ``_GROUPS`` from their items."""
 
 
 class Gone(BaseException):
@@ -36,7 +45,7 @@ def send(file: int, message: Any) -> None:
     body = json.dumps(message).encode()
     if len(body) > LIMIT:
         raise NotPlain(f"a message of over {LIMIT} bytes")
-    frame = memoryview(_LENGTH.pack(len(body)) + body)
+    frame = memoryview(LENGTH.pack(len(body)) + body)
     try:
         while frame:
             frame = frame[os.write(file, frame) :]
@@ -51,7 +60,7 @@ def receive(file: int) -> Any:
         Gone: there is none any more.
         NotPlain: it is too long, or not JSON.
     """
-    (length,) = _LENGTH.unpack(_exactly(file, _LENGTH.size))
+    (length,) = LENGTH.unpack(_exactly(file, LENGTH.size))
     if length > LIMIT:
         raise NotPlain("a message that is too long")
     try:
@@ -127,17 +136,4 @@ def _unpacked(message: Any) -> Any:
     if isinstance(message, list):
         return [_unpacked(item) for item in message]
     ((mark, body),) = message.items()
-    match mark:
-        case "n":
-            return int(body, 16)
-        case "f":
-            return float(body)
-        case "b":
-            return bytes.fromhex(body)
-        case "c":
-            return complex(*body)
-        case "d":
-            return {_unpacked(key): _unpacked(item) for key, item in body}
-        case "t" | "s" | "z" | "i":
-            return _MADE[mark]([_unpacked(item) for item in body])
-    raise ValueError(mark)
+    return _GROUPS[mark]([_unpacked(item) for item in body]) if mark in _GROUPS else _PLAIN[mark](body)

@@ -143,19 +143,14 @@ def _lock(asked: Asked, folder: str | None, *, own_program: bool) -> None:
         readable = (*_LIBRARY, *_DEVICES, *((*_INSTALLED, *asked["reads"]) if own_program else ()))
         rules = barriers.ruleset(readable, folder, execute=own_program)
     barriers.restrict(rules)
-    _limit(resource.RLIMIT_AS, asked["memory"])
-    _limit(resource.RLIMIT_CPU, asked["processor"])
-    _limit(resource.RLIMIT_FSIZE, asked["disk"])
-    _limit(resource.RLIMIT_NOFILE, _DESCRIPTORS)
-    _limit(resource.RLIMIT_CORE, 0)
+    limits = {resource.RLIMIT_AS: asked["memory"], resource.RLIMIT_CPU: asked["processor"], resource.RLIMIT_CORE: 0}
+    limits |= {resource.RLIMIT_FSIZE: asked["disk"], resource.RLIMIT_NOFILE: _DESCRIPTORS}
+    for what, most in limits.items():
+        hard = resource.getrlimit(what)[1]
+        value = most if hard == resource.RLIM_INFINITY else min(most, hard)
+        resource.setrlimit(what, (value, value))
     barriers.drop_capabilities()
     syscalls.install(own_program=own_program)
-
-
-def _limit(what: int, most: int) -> None:
-    hard = resource.getrlimit(what)[1]
-    value = most if hard == resource.RLIM_INFINITY else min(most, hard)
-    resource.setrlimit(what, (value, value))
 
 
 def main(descriptor: int, folder: str) -> None:

@@ -1,10 +1,15 @@
 """Scorers: solution steps in, one probability for each step out. Importing this loads no model library."""
 
 import asyncio
-from typing import Annotated, Protocol
+import json
+import tomllib
+from contextlib import suppress
+from pathlib import Path
+from typing import Annotated, Any, Protocol
 
-from pydantic import Field
+from pydantic import Field, TypeAdapter, ValidationError
 
+from stepforge.pipelines.engines.model_files import CARRIED, locate
 from stepforge.pipelines.scorers.shapes import (
     GenerativeJudge,
     MathShepherdPrm,
@@ -14,8 +19,9 @@ from stepforge.pipelines.scorers.shapes import (
     TokenClassification,
     ValueHead,
 )
-from stepforge.pipelines.scorers.surprise import Surprise
-from stepforge.schemas.own_part import OrOwn
+from stepforge.pipelines.scorers.surprise import HEAD_FILE, Surprise
+from stepforge.schemas.errors import BadInput
+from stepforge.schemas.own_part import IMPORTING, OrOwn
 from stepforge.schemas.protocols import Scorer
 
 
@@ -28,13 +34,22 @@ class OwnScorer(Protocol):
 OurScorer = Surprise | TokenClassification | QwenPrm | RlhFlow | MathShepherdPrm | ValueHead | GenerativeJudge
 AnyScorer = Annotated[OurScorer, Field(discriminator="kind"), OrOwn(OwnScorer)]
 
-__all__ = ["AnyScorer", "OurScorer", "OwnScorer", "QwenPrm", "Surprise", "check_scorer", "open_scorer"]
+__all__ = ["AnyScorer", "OurScorer", "OwnScorer", "QwenPrm", "Surprise", "check_scorer", "named_scorer", "open_scorer"]
+
+ARCHITECTURES = (("Qwen2ForProcessRewardModel", "qwen_prm"), ("ForTokenClassification", "token_classification"))
+"""Shapes recognized from a model's own configuration."""
+NAMES = (
+    ("math-shepherd", "math_shepherd_prm"),
+    ("skywork-o1-open-prm", "value_head"),
+    ("rlhflow", "rlhflow"),
+    ("qwen2.5-math-prm", "qwen_prm"),
+    ("qwen2.5-math-7b-prm800k", "qwen_prm"),
+)
+"""Shapes of published models recognized only by name."""
 
 
 def check_scorer(settings: Shape) -> None:
     """Check, without loading anything, that a model's files are there. Raises BadInput: they are not."""
-    from stepforge.pipelines.engines.model_files import locate
-
     locate(settings.model, "scorer.model")
     if isinstance(settings, Surprise):
         settings.check()
@@ -59,3 +74,45 @@ def _loaded(settings: Shape) -> Scorer:
     from stepforge.pipelines.scorers import transformers_model
 
     return transformers_model.load(settings)
+
+
+def named_scorer(name: str, shape: str | None = None) -> Any:
+    """Return the settings of a reward model.
+
+    ``name`` is ``embedded`` or ``embedded-free``, a model's folder or hub name, or a TOML file of settings as under
+    ``[scorer]``; ``shape`` is its kind, if neither the model's files nor its name give it. Raises BadInput: the shape
+    is unknown, or a setting is wrong.
+    """
+    settings = _settings_of(Path(name)) if name.endswith(".toml") else {"kind": shape or _shape_of(name), "model": name}
+    try:
+        return TypeAdapter(AnyScorer).validate_python(settings, context=IMPORTING)
+    except ValidationError as error:
+        first = error.errors()[0]
+        raise BadInput(f"{name}: {'.'.join(map(str, first['loc']))}: {first['msg']}") from None
+
+
+def _settings_of(path: Path) -> dict[str, object]:
+    try:
+        settings = tomllib.loads(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise BadInput(f"{path}: cannot be read: {error}") from None
+    inner = settings.get("scorer", settings)
+    return inner if isinstance(inner, dict) else {}
+
+
+def _shape_of(name: str) -> str:
+    """Raises BadInput: neither the model's files nor its name tell."""
+    folder = Path(name).expanduser()
+    if name in CARRIED or (folder / HEAD_FILE).is_file():
+        return "surprise"
+    architectures = [""]
+    with suppress(OSError, ValueError):
+        architectures = json.loads((folder / "config.json").read_text(encoding="utf-8")).get("architectures") or [""]
+    found = [kind for part, kind in ARCHITECTURES if part in architectures[0]]
+    found += [kind for part, kind in NAMES if part in name.lower()]
+    if not found:
+        raise BadInput(
+            f"{name}: the shape of this model is unknown; `score` takes it as --shape, and a TOML file of settings "
+            "names it as kind (docs/how-to/score.md)"
+        )
+    return found[0]

@@ -2,16 +2,16 @@
 
 import asyncio
 from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING, Protocol
+from typing import Protocol
+
+import torch
 
 from stepforge.pipelines.engines.model_files import digest
-from stepforge.pipelines.engines.tokenization import first_line, load_tokenizer
+from stepforge.pipelines.engines.tokenization import load_tokenizer
 from stepforge.pipelines.scorers.shapes import Reading, Shape
 from stepforge.schemas.control_tokens import SpecialToken, check_plain
+from stepforge.schemas.errors import first_line
 from stepforge.schemas.protocols import EngineDead, EngineIdentity, StepScores
-
-if TYPE_CHECKING:
-    import torch
 
 DIGITS = 6
 """Decimals kept."""
@@ -23,7 +23,7 @@ class LoadedModel(Protocol):
     longest: int
     """Most tokens that it reads."""
 
-    def outputs(self, readings: Sequence[Reading]) -> "Iterable[torch.Tensor]":
+    def outputs(self, readings: Sequence[Reading]) -> Iterable[torch.Tensor]:
         """Return (tokens, outputs) for each reading; what follows its tokens is padding."""
         ...
 

@@ -38,14 +38,12 @@ def numbers_of(pieces: Sequence[str]) -> Iterator[tuple[int, int, bool]]:
 def masks_of(numbers: Sequence[tuple[int, int, bool]], start: int, end: int) -> torch.Tensor:
     """Return which tokens from ``start`` to ``end`` are in which group: (groups, tokens)."""
     masks = torch.zeros(len(GROUPS), end - start, dtype=torch.bool)
-    mine = [
-        (max(first - start, 0), last - start, known) for first, last, known in numbers if start < last and first < end
-    ]
-    for first, last, known in mine:
-        masks[1 if known else 2, first:last] = True
+    mine = [(slice(max(a - start, 0), b - start), known) for a, b, known in numbers if start < b and a < end]
+    for place, known in mine:
+        masks[1 if known else 2, place] = True
     masks[0] = ~masks.any(0)
-    for first, last, _ in mine[-1:]:
-        masks[3, first:last] = True
+    for place, _ in mine[-1:]:
+        masks[3, place] = True
     return masks
 
 
@@ -113,10 +111,6 @@ class SurpriseHead(torch.nn.Module):  # type: ignore[misc]
         save_file(self.state_dict(), beside)
         beside.replace(folder / HEAD_FILE)
 
-    @staticmethod
-    def kept(folder: Path) -> bool:
-        return (folder / HEAD_FILE).exists()
-
     @classmethod
     def load(cls, folder: Path) -> "SurpriseHead":
         head = cls()
@@ -152,12 +146,8 @@ def train_head(
     Raises BadInput: no step has a target.
     """
     torch.manual_seed(seed)
-    pairs = [
-        (reading[i], y)
-        for reading, of_steps in zip(read, targets, strict=True)
-        for i, y in enumerate(of_steps)
-        if y is not None
-    ]
+    steps = [(reading[i], y) for reading, row in zip(read, targets, strict=True) for i, y in enumerate(row)]
+    pairs = [(reading, y) for reading, y in steps if y is not None]
     if not pairs:
         raise BadInput("no row has a step with a label; there is nothing to train on")
     inputs, wanted = torch.stack([x for x, _ in pairs]), torch.tensor([y for _, y in pairs])
@@ -169,18 +159,11 @@ def train_head(
     for number in range(settings.steps):
         drawn = torch.randint(len(wanted), (settings.batch,))
         loss = torch.nn.functional.binary_cross_entropy_with_logits(head(inputs[drawn]), wanted[drawn])
-        optimizer_step(head, optimizer, loss, settings, number)
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(head.parameters(), 1.0)
+        share = min((number + 1) / (WARM_UP * settings.steps + 1), 1.0) * (1 - number / settings.steps)
+        optimizer.param_groups[0]["lr"] = settings.rate * share
+        optimizer.step()
+        optimizer.zero_grad()
     head.eval()
     return head
-
-
-def optimizer_step(
-    model: torch.nn.Module, optimizer: torch.optim.Optimizer, loss: torch.Tensor, settings: HeadTraining, number: int
-) -> None:
-    loss.backward()
-    torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
-    share = min((number + 1) / (WARM_UP * settings.steps + 1), 1.0) * (1 - number / settings.steps)
-    for group in optimizer.param_groups:
-        group["lr"] = settings.rate * share
-    optimizer.step()
-    optimizer.zero_grad()

@@ -1,25 +1,21 @@
 """Reward models in vLLM's pooling runner, for the shapes it serves: a head on every token."""
 
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+import torch
 
 from stepforge.pipelines.engines.model_files import locate
-from stepforge.pipelines.engines.tokenization import first_line
 from stepforge.pipelines.scorers.model_scorer import ModelScorer
-from stepforge.schemas.errors import BadInput
+from stepforge.pipelines.scorers.shapes import QwenPrm, Reading, TokenClassification
+from stepforge.schemas.errors import BadInput, first_line
 from stepforge.schemas.protocols import EngineDead
-
-if TYPE_CHECKING:
-    import torch
-
-    from stepforge.pipelines.scorers.shapes import QwenPrm, Reading, TokenClassification
-
 
 CPU_CACHE_BYTES = 1 << 28
 """Space for a batch's keys and values on a CPU, where vLLM would otherwise take a share of all memory."""
 
 
-def load(settings: "TokenClassification | QwenPrm") -> ModelScorer:
+def load(settings: TokenClassification | QwenPrm) -> ModelScorer:
     """Load the model. Raises BadInput: vLLM is not installed, or does not serve this model."""
     try:
         import vllm
@@ -52,7 +48,7 @@ class _Pooling:
         self._model = model
         self.longest = int(model.llm_engine.model_config.max_model_len)
 
-    def outputs(self, readings: "Sequence[Reading]") -> "Iterator[torch.Tensor]":
+    def outputs(self, readings: Sequence[Reading]) -> Iterator[torch.Tensor]:
         """Raises EngineDead: vLLM's process ended."""
         from vllm import PoolingParams
         from vllm.inputs import TokensPrompt

@@ -5,6 +5,7 @@ A solution's weight is its lowest or last step score. Every figure is the expect
 choices over random sets of N of the available solutions; ties are broken at random.
 """
 
+from collections import defaultdict
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
@@ -12,16 +13,35 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stepforge.grading.votes import equal_answers
+from stepforge.pipelines.scoring.cases import Case
+from stepforge.schemas.record import Record
 from stepforge.schemas.seeds import seed_of
 
 Array = NDArray[np.float64]
-AGGREGATORS: dict[str, Callable[[Sequence[float]], float]] = {"min": min, "last": lambda s: s[-1]}
+Aggregator = Callable[[Sequence[float]], float]
+AGGREGATORS: dict[str, Aggregator] = {"min": min, "last": lambda scores: scores[-1]}
 TIE = 1e-12
+SIZES = (1, 2, 4, 8, 16, 32, 64)
+DRAWS = 64
+"""Random sets of N solutions of each problem."""
+FALL = 0.01
+"""How far a curve must fall from its peak to count as over-optimized."""
+
+
+class Curve(Record):
+    """Share of problems answered correctly when one of N solutions is chosen."""
+
+    chosen_by: str
+    right: dict[int, float]
+    """By N."""
+
+    @property
+    def over_optimized(self) -> bool:
+        """Whether more solutions lead to fewer right choices."""
+        return max(self.right.values()) - list(self.right.values())[-1] > FALL
 
 
 class Ballot(NamedTuple):
-    """The solutions of one problem."""
-
     answers: Array
     """(solutions, answers): 1 where a solution gives an answer; a truncated solution gives none."""
     right: Array
@@ -75,3 +95,38 @@ def best(votes: Ballot, chosen: NDArray[np.int64], weight: Array) -> float:
 def any_right(votes: Ballot, chosen: NDArray[np.int64]) -> float:
     """Return the share of sets that contain a right solution: the upper bound of any choice."""
     return float(np.mean(votes.solved[chosen].max(1)))
+
+
+def curves(cases: Sequence[Case]) -> list[Curve]:
+    """Return best-of-N by scores, with the majority and the upper bound; none if problems have one solution."""
+    problems: dict[str, list[Case]] = defaultdict(list)
+    for case in cases:
+        if case.final_answer_correct is not None:
+            problems[case.problem].append(case)
+    counts = sorted(map(len, problems.values()))
+    sizes = [n for n in SIZES if counts and n <= counts[len(counts) // 2]]  # half of the problems have as many
+    if len(sizes) < 2:
+        return []
+    whole = {problem: found for problem, found in problems.items() if len(found) >= sizes[-1]}
+    ballots = {
+        p: ballot([c.answer for c in found], [bool(c.final_answer_correct) for c in found])
+        for p, found in whole.items()
+    }
+
+    def curve(chosen_by: str, share: Callable[..., float], turn: Aggregator | None = None) -> Curve:
+        """``turn``: makes a solution's weight of its step scores, for a share that takes weights."""
+        right = {}
+        for n in sizes:
+            shares = []
+            for problem, found in whole.items():
+                weights = () if turn is None else (np.array([turn(case.scores) for case in found]),)
+                shares.append(share(ballots[problem], choices(len(found), n, DRAWS, problem), *weights))
+            right[n] = float(np.mean(shares))
+        return Curve(chosen_by=chosen_by, right=right)
+
+    found = [curve("any right", any_right)]
+    if all(case.answer is not None for case in cases if case.final_answer_correct):
+        found.append(curve("majority", majority))
+    for name, turn in AGGREGATORS.items():
+        found += [curve(f"best, {name}", best, turn), curve(f"weighted vote, {name}", weighted, turn)]
+    return found

@@ -88,7 +88,9 @@ def file_cases(path: Path) -> list[Case]:
         if prm_bench.is_prm_bench(row):
             row = prm_bench.case_columns(row)
         kept = {name: value for name, value in row.items() if name in Case.model_fields and value is not None}
-        kept.setdefault("subset", _subset_of(str(row.get("id", "")), path.stem))
+        # ProcessBench's ids begin with the subset; other files are subsets of their own
+        known = (name for name in SUBSETS if str(row.get("id", "")).startswith(f"{name}-"))
+        kept.setdefault("subset", next(known, path.stem))
         cases.append(_checked(kept, f"{path}, line {number}"))
     if not cases:
         raise BadInput(f"{path}: no rows")
@@ -120,12 +122,11 @@ def with_recorded(cases: Sequence[Case], path: Path) -> list[Case]:
         if str(row.get("id")) in recorded:
             raise BadInput(f"{path}, line {number}: id {row.get('id')!r} appears twice")
         recorded[str(row.get("id"))] = {"scores": row.get("scores") or (), "prediction": row.get("prediction")}
-    several = next((name for name, count in Counter(case.id for case in cases).items() if count > 1), None)
-    if several is not None:
-        raise BadInput(f"{path}: {several!r} is the id of several cases; recorded scores are found by it")
-    missing = next((case.id for case in cases if case.id not in recorded), None)
-    if missing is not None:
-        raise BadInput(f"{path}: no row with the id {missing!r}; every case needs one")
+    for name, count in Counter(case.id for case in cases).items():
+        if count > 1:
+            raise BadInput(f"{path}: {name!r} is the id of several cases; recorded scores are found by it")
+    if missing := [case.id for case in cases if case.id not in recorded]:
+        raise BadInput(f"{path}: no row with the id {missing[0]!r}; every case needs one")
     return [_checked({**case.model_dump(), **recorded[case.id]}, f"{path}: {case.id}") for case in cases]
 
 
@@ -183,8 +184,3 @@ def _hub_rows(name: str, split: str) -> Iterator[Mapping[str, object]]:
         line = " ".join(str(error).split())[:200]
         raise BadInput(f"{name}: cannot be loaded ({line}); give a JSONL file of it") from None
     yield from rows
-
-
-def _subset_of(identity: str, stem: str) -> str:
-    """ProcessBench's ids begin with the subset; other files are subsets of their own."""
-    return next((name for name in SUBSETS if identity.startswith(f"{name}-")), stem)

@@ -5,17 +5,20 @@ with the highest F1 on GSM8K (section 4). Without such a subset it is chosen on 
 reported on the other half.
 """
 
-import itertools
+from collections import defaultdict
 from collections.abc import Sequence
 from hashlib import blake2b
+from itertools import pairwise
 
 import numpy as np
+from numpy.typing import NDArray
 from pydantic import Field
 
 from stepforge.pipelines.reports.label_accuracy import auc, harmonic_mean
 from stepforge.pipelines.scoring.cases import NONE, Case
 from stepforge.schemas.record import Record
 
+Flags = NDArray[np.bool_]
 CHOSEN_ON = "gsm8k"
 BOOTSTRAP = 1000
 
@@ -37,8 +40,6 @@ class SubsetFigures(Record):
 
 
 class FirstErrors(Record):
-    """First errors against the truth."""
-
     threshold: float | None
     """None if predictions were given."""
     chosen_on: str
@@ -74,27 +75,25 @@ def first_errors(cases: Sequence[Case], threshold: float | None = None) -> First
             learn, judged = [c for c in cases if in_first_half(c)], [c for c in cases if not in_first_half(c)]
             chosen_on = "highest F1 on half of the problems; figures are from the other half"
         threshold = best_threshold(learn)
-    predictions = [_prediction(case, threshold) for case in judged]
-    names = list(dict.fromkeys(case.subset for case in judged))
-    subsets = []
-    for name in names:
-        mine = [(c, p) for c, p in zip(judged, predictions, strict=True) if c.subset == name]
-        subsets.append(subset_figures(name, [c for c, _ in mine], [p for _, p in mine]))
+    by_subset: dict[str, list[Case]] = defaultdict(list)
+    for case in judged:
+        by_subset[case.subset].append(case)
+    subsets = tuple(_subset_figures(name, mine, threshold) for name, mine in by_subset.items())
     scores = [s.f1 for s in subsets if s.f1 is not None]
     aucs = step_aucs(judged)
     return FirstErrors(
         threshold=threshold,
         chosen_on=chosen_on,
-        subsets=tuple(subsets),
+        subsets=subsets,
         average_f1=sum(scores) / len(scores) if scores else None,
         step_auc=sum(aucs) / len(aucs) if aucs else None,
         step_auc_problems=len(aucs),
     )
 
 
-def subset_figures(name: str, cases: Sequence[Case], predictions: Sequence[int | None]) -> SubsetFigures:
+def _subset_figures(name: str, cases: Sequence[Case], threshold: float | None) -> SubsetFigures:
     erroneous = np.array([case.label != NONE for case in cases])
-    exact = np.array([p == case.label for p, case in zip(predictions, cases, strict=True)])
+    exact = np.array([_prediction(case, threshold) == case.label for case in cases])
     found, left = _share(exact[erroneous]), _share(exact[~erroneous])
     f1 = harmonic_mean(found, left)
     low, high = _interval(cases, erroneous, exact) if f1 is not None else (None, None)
@@ -116,7 +115,7 @@ def best_threshold(cases: Sequence[Case]) -> float:
     if not usable:
         return 0.5
     values = sorted({score for case in usable for score in case.scores})
-    candidates = np.array([values[0], *((a + b) / 2 for a, b in itertools.pairwise(values)), 2.0])
+    candidates = np.array([values[0], *((a + b) / 2 for a, b in pairwise(values)), 2.0])
     if len(candidates) > 2000:
         candidates = candidates[np.linspace(0, len(candidates) - 1, 2000).astype(int)]
     labels = np.array([case.label for case in usable])
@@ -127,8 +126,7 @@ def best_threshold(cases: Sequence[Case]) -> float:
         first = (running[:, None] >= candidates[None, :]).sum(0)
         exact[row] = np.where(first == len(running), NONE, first) == labels[row]
     wrong = labels != NONE
-    found = exact[wrong].mean(0) if wrong.any() else np.zeros(len(candidates))
-    left = exact[~wrong].mean(0) if (~wrong).any() else np.zeros(len(candidates))
+    found, left = (exact[some].sum(0) / max(1, some.sum()) for some in (wrong, ~wrong))
     f1 = 2 * found * left / np.maximum(found + left, 1e-12)
     best = np.flatnonzero(f1 >= f1.max() - 1e-12)
     return float(candidates[best[len(best) // 2]])
@@ -152,17 +150,17 @@ def _prediction(case: Case, threshold: float | None) -> int | None:
     return first_below(case.scores, threshold) if case.scores else None  # unscored cases are never exact
 
 
-def _share(exact: "np.ndarray[tuple[int], np.dtype[np.bool_]]") -> float | None:
+def _share(exact: Flags) -> float | None:
     return float(np.mean(exact)) * 100 if len(exact) else None
 
 
-def _interval(cases: Sequence[Case], erroneous: object, exact: object) -> tuple[float, float]:
+def _interval(cases: Sequence[Case], erroneous: Flags, exact: Flags) -> tuple[float, float]:
     problems = np.unique([case.problem or case.id for case in cases], return_inverse=True)[1]
     count = int(problems.max()) + 1
     drawn = np.random.default_rng(0).multinomial(count, np.full(count, 1 / count), size=BOOTSTRAP)[:, problems]
-    wrong, right = np.asarray(erroneous), np.asarray(exact)
-    found = (drawn[:, wrong] @ right[wrong]) / np.maximum(drawn[:, wrong].sum(1), 1)
-    left = (drawn[:, ~wrong] @ right[~wrong]) / np.maximum(drawn[:, ~wrong].sum(1), 1)
+    found, left = (
+        (drawn[:, some] @ exact[some]) / np.maximum(drawn[:, some].sum(1), 1) for some in (erroneous, ~erroneous)
+    )
     f1 = 200 * found * left / np.maximum(found + left, 1e-12)
     low, high = np.percentile(f1, [2.5, 97.5])
     return float(low), float(high)

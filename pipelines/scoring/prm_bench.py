@@ -77,12 +77,13 @@ def prm_scores(cases: Sequence["Case"], threshold: float | None = None) -> list[
         if case.wrong is not None and case.scores:
             by_category.setdefault(case.subset, []).append(_counts(case, right_above))
     found = {name: _figures(name, counts) for name, counts in by_category.items()}
+    if not found:
+        return []
     ordered = [found[name] for names in ASPECTS.values() for name in names if name in found]
     ordered += [figures for figures in found.values() if figures not in ordered]
-    for aspect, names in ASPECTS.items():
-        if all(name in found for name in names):
-            ordered.append(_mean(aspect, [found[name] for name in names]))
-    return [*ordered, _figures("all", list(chain(*by_category.values())))] if found else []
+    whole = {aspect: names for aspect, names in ASPECTS.items() if found.keys() >= set(names)}
+    ordered += [_mean(aspect, [found[name] for name in names]) for aspect, names in whole.items()]
+    return [*ordered, _figures("all", [*chain(*by_category.values())])]
 
 
 def _counts(case: "Case", right_above: float) -> _Counts:
@@ -111,11 +112,6 @@ def _f1(hits: int, missed: int) -> float:
 
 
 def _mean(name: str, parts: Sequence[PrmScore]) -> PrmScore:
-    return PrmScore(
-        name=name,
-        steps=sum(p.steps for p in parts),
-        wrong_steps=sum(p.wrong_steps for p in parts),
-        right_f1=sum(p.right_f1 for p in parts) / len(parts),
-        wrong_f1=sum(p.wrong_f1 for p in parts) / len(parts),
-        score=sum(p.score for p in parts) / len(parts),
-    )
+    means = {f: sum(getattr(p, f) for p in parts) / len(parts) for f in ("right_f1", "wrong_f1", "score")}
+    steps, wrong = sum(p.steps for p in parts), sum(p.wrong_steps for p in parts)
+    return PrmScore(name=name, steps=steps, wrong_steps=wrong, **means)

@@ -49,17 +49,11 @@ def numbered(steps: Sequence[str], watched: int) -> Probed | None:
     return Probed(tuple(f"Step {i}: {step}" for i, step in enumerate(steps, start=1)), watched)
 
 
-PROBES: dict[str, Callable[[Sequence[str], int], Probed | None]] = {
-    "padded": padded,
-    "restated": restated,
-    "confident": confident,
-    "numbered": numbered,
-}
+Probe = Callable[[Sequence[str], int], Probed | None]
+PROBES = (padded, restated, confident, numbered)
 
 
 class ProbeFigures(Record):
-    """The effect of one probe."""
-
     probe: str
     erroneous: int
     """Erroneous solutions whose first wrong step was flagged before the probe."""
@@ -84,8 +78,6 @@ class AlteredFigures(Record):
 
 
 class Probes(Record):
-    """All probes, at the threshold of the figures."""
-
     threshold: float
     probes: tuple[ProbeFigures, ...]
     altered: AlteredFigures
@@ -95,18 +87,17 @@ async def probe_all(scorer: Scorer, cases: Sequence[Case], threshold: float) -> 
     scored = [case for case in cases if case.steps and case.scores]
     wrong = [c for c in scored if c.label != NONE and first_below(c.scores, threshold) == c.label][:MOST]
     clean = [c for c in scored if c.label == NONE and first_below(c.scores, threshold) == NONE][:MOST]
-    figures = [await _probed(scorer, name, wrong, clean, threshold) for name in PROBES]
+    figures = [await _probed(scorer, probe, wrong, clean, threshold) for probe in PROBES]
     return Probes(threshold=threshold, probes=tuple(figures), altered=await _altered(scorer, clean, threshold))
 
 
 async def _probed(
-    scorer: Scorer, name: str, wrong: Sequence[Case], clean: Sequence[Case], threshold: float
+    scorer: Scorer, probe: Probe, wrong: Sequence[Case], clean: Sequence[Case], threshold: float
 ) -> ProbeFigures:
     escaped, flagged, shifts = [], [], []
     for case in (*wrong, *clean):
         watched = len(case.steps) - 1 if case.label == NONE else case.label
-        probed = PROBES[name](case.steps, watched)
-        if probed is None:
+        if (probed := probe(case.steps, watched)) is None:
             continue
         (found,) = await scorer.score(case.problem, [probed.steps])
         if not found.scores:
@@ -118,7 +109,7 @@ async def _probed(
         else:
             escaped.append(first == NONE or first > probed.watched)
     return ProbeFigures(
-        probe=name,
+        probe=probe.__name__,
         erroneous=len(escaped),
         escaped=_mean(escaped),
         clean=len(flagged),
@@ -130,8 +121,7 @@ async def _probed(
 async def _altered(scorer: Scorer, clean: Sequence[Case], threshold: float) -> AlteredFigures:
     below, lower = [], []
     for case in clean:
-        found = altered(case)
-        if found is None:
+        if (found := altered(case)) is None:
             continue
         (scored,) = await scorer.score(case.problem, [found.steps])
         if scored.scores:
@@ -147,7 +137,7 @@ def altered(case: Case) -> Probed | None:
     if not candidates:
         return None
     at = rng.choice(candidates)
-    number = list(_NUMBER.finditer(case.steps[at]))[-1]
+    *_, number = _NUMBER.finditer(case.steps[at])
     step = case.steps[at][: number.start()] + str(int(number[0]) + 1) + case.steps[at][number.end() :]
     return Probed((*case.steps[:at], step, *case.steps[at + 1 :]), at)
 

@@ -6,20 +6,8 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-import numpy as np
-
-from stepforge.pipelines.scorers import open_scorer
-from stepforge.pipelines.scorers.named import named_scorer
-from stepforge.pipelines.scoring.best_of_n import (
-    AGGREGATORS,
-    Ballot,
-    any_right,
-    ballot,
-    best,
-    choices,
-    majority,
-    weighted,
-)
+from stepforge.pipelines.scorers import named_scorer, open_scorer
+from stepforge.pipelines.scoring.best_of_n import Curve, curves
 from stepforge.pipelines.scoring.calibration import CalibrationFigures, calibration_figures
 from stepforge.pipelines.scoring.cases import Case, cases_on, with_recorded
 from stepforge.pipelines.scoring.first_errors import FirstErrors, first_errors
@@ -30,30 +18,8 @@ from stepforge.schemas.errors import BadInput, RunFailed
 from stepforge.schemas.protocols import Scorer
 from stepforge.schemas.record import Record
 
-SIZES = (1, 2, 4, 8, 16, 32, 64)
-DRAWS = 64
-"""Random sets of N solutions of each problem."""
-FALL = 0.01
-"""How far a curve must fall from its peak to count as over-optimized."""
-
-
-class Curve(Record):
-    """Share of problems answered correctly when one of N solutions is chosen."""
-
-    chosen_by: str
-    right: dict[int, float]
-    """By N."""
-
-    @property
-    def over_optimized(self) -> bool:
-        """Whether more solutions lead to fewer right choices."""
-        shares = list(self.right.values())
-        return bool(shares) and max(shares) - shares[-1] > FALL
-
 
 class Scoring(Record):
-    """Everything that ``stepforge score`` measures."""
-
     model: str
     on: str
     cases: int
@@ -70,8 +36,6 @@ class Scoring(Record):
 
 
 class ScoreRequest(Record):
-    """A request to ``score``."""
-
     model: str
     on: str
     shape: str | None = None
@@ -79,7 +43,7 @@ class ScoreRequest(Record):
     limit: int | None = None
     """At most this many cases of each subset."""
     probes: bool = True
-    scores_out: str | None = None
+    scores_out: Path | None = None
     """Output file for the scores (JSONL)."""
 
 
@@ -106,7 +70,9 @@ def score(request: ScoreRequest, say: Callable[[str], object]) -> Scoring:
     else:
         cases, figures, probes, tokens = asyncio.run(_by_model(request, cases, unscored, say))
     if request.scores_out is not None:
-        _write_scores(Path(request.scores_out), cases)
+        fields = {"id", "subset", "label", "scores", "prediction"}
+        lines = [json.dumps(case.model_dump(include=fields, exclude_none=True)) for case in cases]
+        write_text(request.scores_out, "\n".join(lines) + "\n")
     has_scores = [case for case in cases if case.scores]
     return Scoring(
         model=request.model,
@@ -164,39 +130,6 @@ async def _scored(scorer: Scorer, cases: Sequence[Case], unscored: dict[str, int
     return found, tokens
 
 
-def curves(cases: Sequence[Case]) -> list[Curve]:
-    """Return best-of-N by scores, with the majority and the upper bound; none if problems have one solution."""
-    problems: dict[str, list[Case]] = defaultdict(list)
-    for case in cases:
-        if case.final_answer_correct is not None:
-            problems[case.problem].append(case)
-    counts = sorted(map(len, problems.values()))
-    sizes = [n for n in SIZES if counts and n <= counts[len(counts) // 2]]  # half of the problems have as many
-    if len(sizes) < 2:
-        return []
-    ballots = {
-        problem: ballot([case.answer for case in found], [bool(case.final_answer_correct) for case in found])
-        for problem, found in problems.items()
-    }
-    found = [Curve(chosen_by="any right", right=_curve(ballots, sizes, lambda v, c, p: any_right(v, c)))]
-    if all(case.answer is not None for case in cases if case.final_answer_correct):
-        found.append(Curve(chosen_by="majority", right=_curve(ballots, sizes, lambda v, c, p: majority(v, c))))
-    for name, turn in AGGREGATORS.items():
-        weights = {p: np.array([turn(case.scores) for case in group]) for p, group in problems.items()}
-        for way, choose in (("best", best), ("weighted vote", weighted)):
-            right = _curve(ballots, sizes, lambda v, c, p, w=weights, f=choose: f(v, c, w[p]))
-            found.append(Curve(chosen_by=f"{way}, {name}", right=right))
-    return found
-
-
-def _curve(ballots: dict[str, Ballot], sizes: Sequence[int], share: Callable[..., float]) -> dict[int, float]:
-    """Return the mean over problems by N, of those with as many solutions as the largest N."""
-    whole = {p: v for p, v in ballots.items() if len(v.answers) >= sizes[-1]}
-    return {
-        n: float(np.mean([share(v, choices(len(v.answers), n, DRAWS, p), p) for p, v in whole.items()])) for n in sizes
-    }
-
-
 def _limited(cases: Sequence[Case], limit: int | None) -> list[Case]:
     seen: Counter[str] = Counter()
     kept = []
@@ -205,9 +138,3 @@ def _limited(cases: Sequence[Case], limit: int | None) -> list[Case]:
         if limit is None or seen[case.subset] <= limit:
             kept.append(case)
     return kept
-
-
-def _write_scores(path: Path, cases: Sequence[Case]) -> None:
-    fields = {"id", "subset", "label", "scores", "prediction"}
-    lines = [json.dumps(case.model_dump(include=fields, exclude_none=True)) for case in cases]
-    write_text(path, "\n".join(lines) + "\n")

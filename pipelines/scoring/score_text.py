@@ -1,13 +1,15 @@
 """What ``stepforge score`` prints."""
 
 from collections.abc import Sequence
+from functools import partial
 
 from stepforge.pipelines.reports.text import table
+from stepforge.pipelines.scoring.best_of_n import Curve
 from stepforge.pipelines.scoring.calibration import CalibrationFigures
 from stepforge.pipelines.scoring.first_errors import FirstErrors
 from stepforge.pipelines.scoring.prm_bench import PrmScore
 from stepforge.pipelines.scoring.probes import Probes
-from stepforge.pipelines.scoring.score import Curve, Scoring
+from stepforge.pipelines.scoring.score import Scoring
 
 
 def scoring_text(found: Scoring) -> str:
@@ -25,27 +27,18 @@ def scoring_text(found: Scoring) -> str:
 
 def _prm_scores(found: Sequence[PrmScore]) -> str:
     titles = ("category", "steps", "wrong", "F1 right", "F1 wrong", "PRMScore")
-    rows = [
-        (p.name, str(p.steps), str(p.wrong_steps), _percent(p.right_f1), _percent(p.wrong_f1), _percent(p.score))
-        for p in found
-    ]
+    rows = [(p.name, str(p.steps), str(p.wrong_steps), *map(_number, (p.right_f1, p.wrong_f1, p.score))) for p in found]
     return table([titles, *rows])
 
 
 def _first_errors(found: FirstErrors) -> str:
     titles = ("subset", "erroneous", "clean", "error acc", "correct acc", "F1 (95 %)")
-    rows = [
-        (
-            s.subset,
-            str(s.erroneous),
-            str(s.clean),
-            _percent(s.error_accuracy),
-            _percent(s.correct_accuracy),
-            _percent(s.f1) + (f" ({s.low:.1f} to {s.high:.1f})" if s.low is not None else ""),
-        )
-        for s in found.subsets
-    ]
-    rows.append(("average", "", "", "", "", _percent(found.average_f1)))
+    rows = []
+    for s in found.subsets:
+        interval = f" ({s.low:.1f} to {s.high:.1f})" if s.low is not None else ""
+        shares = (_number(s.error_accuracy), _number(s.correct_accuracy), _number(s.f1) + interval)
+        rows.append((s.subset, str(s.erroneous), str(s.clean), *shares))
+    rows.append(("average", "", "", "", "", _number(found.average_f1)))
     rule = found.chosen_on if found.threshold is None else f"threshold {found.threshold:.6g}, {found.chosen_on}"
     auc = "-" if found.step_auc is None else f"{found.step_auc:.3f} ({found.step_auc_problems} problems)"
     return f"{table([titles, *rows])}\n{rule}\nAUC of steps within a problem: {auc}"
@@ -73,7 +66,7 @@ def _best_of_n(found: Sequence[Curve]) -> str:
 def _probes(found: Probes) -> str:
     titles = ("probe", "wrong steps", "escaped", "clean solutions", "flagged", "mean shift")
     rows = [
-        (p.probe, str(p.erroneous), _share(p.escaped), str(p.clean), _share(p.flagged), _signed(p.mean_shift))
+        (p.probe, str(p.erroneous), _share(p.escaped), str(p.clean), _share(p.flagged), _number(p.mean_shift, "+.3f"))
         for p in found.probes
     ]
     a = found.altered
@@ -81,13 +74,8 @@ def _probes(found: Probes) -> str:
     return f"probes at threshold {found.threshold:.6g}\n{table([titles, *rows])}\n{line}"
 
 
-def _percent(value: float | None) -> str:
-    return "-" if value is None else f"{value:.1f}"
+def _number(value: float | None, form: str = ".1f") -> str:
+    return "-" if value is None else format(value, form)
 
 
-def _share(value: float | None) -> str:
-    return "-" if value is None else f"{value:.2f}"
-
-
-def _signed(value: float | None) -> str:
-    return "-" if value is None else f"{value:+.3f}"
+_share = partial(_number, form=".2f")

@@ -48,7 +48,6 @@ ContentSettings = dict[str, JsonValue]
 
 
 def content_settings(run: RunFile) -> ContentSettings:
-    """Return the settings that decide what a shard holds."""
     settings = run.model_dump(mode="json", exclude=set(FREE_TO_CHANGE))
     for source in settings["generate"]:
         source.pop("limit", None)  # a larger limit adds rows, like a larger ``problems``, and so do more attempts

@@ -28,7 +28,6 @@ OTHER_NAMES = {
 
 
 def faults(error: ValidationError, settings: Mapping[str, object], record: type[Record] = RunFile) -> str:
-    """Return every fault of the settings that were to become a ``record``."""
     found = error.errors(include_url=False)
     inside = {one["loc"][:n] for one in found for n in range(len(one["loc"]))}
     own = [one for one in found if not (one["type"] == "too_short" and one["loc"] in inside)]
@@ -102,7 +101,6 @@ def _of_kind(records: list[type[Record]], value: Any) -> type[Record] | None:
 
 
 def records_in(annotation: Any) -> Iterator[type[Record]]:
-    """Yield the records that an annotation names."""
     if isinstance(annotation, type) and issubclass(annotation, Record):
         yield annotation
     for argument in get_args(annotation):

@@ -185,7 +185,6 @@ def problem_sets(run: RunFile) -> list[ProblemSet]:
 
 
 def limited(run: RunFile, limit: int | None) -> RunFile:
-    """Return the run with at most ``limit`` problems from each source."""
     if limit is None:
         return run
     return run.model_copy(update={"problems": min(run.problems, limit) if run.problems else limit})

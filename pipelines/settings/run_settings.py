@@ -132,7 +132,6 @@ def _descend(place: Any, name: str, override: str) -> Any:
 
 
 def _index(place: list[Any], name: str, override: str) -> int:
-    """A list's item by number, or by its ``kind``."""
     if name.isdigit() and int(name) < len(place):
         return int(name)
     for index, item in enumerate(place):

@@ -23,10 +23,7 @@ def with_checksum(content: Mapping[str, object]) -> dict[str, object]:
 
 
 def without_checksum(content: object) -> dict[str, object]:
-    """Return the content without its checksum.
-
-    Raises: ValueError: it is not what was written.
-    """
+    """Return the content without its checksum. Raises ValueError: it is not what was written."""
     if not isinstance(content, dict):
         raise ValueError("not a JSON object")
     rest = {key: value for key, value in content.items() if key != "crc"}
@@ -53,11 +50,8 @@ def read_checksummed(path: AnyPath, run: str | None = None) -> dict[str, object]
 
 
 def read_record(path: AnyPath, record: type[R], what: str, run: str | None = None) -> R:
-    """Read a file that holds a record; ``what`` is a word for it in messages.
-
-    Raises:
-        RunFailed: it is damaged, belongs to another run, or holds something else; the line names it.
-    """
+    """Read a file that holds a record; ``what`` is a word for it in messages. Raises RunFailed: it is damaged, belongs
+    to another run, or holds something else; the line names it."""
     try:
         return record.model_validate(read_checksummed(path, run))
     except ValidationError:

@@ -59,11 +59,8 @@ class Journal:
         return found
 
     def add(self, key: bytes, completion: Completion) -> None:
-        """Record a completion; it is on disk within ``FLUSH_SECONDS``.
-
-        Raises:
-            RunFailed: an earlier one could not be written.
-        """
+        """Record a completion; it is on disk within ``FLUSH_SECONDS``. Raises RunFailed: an earlier one could not be
+        written."""
         if self._forgotten:  # the answer to a cancelled search
             return
         payload = key + completion.model_dump_json().encode()
@@ -74,7 +71,6 @@ class Journal:
             self._flushing.add_done_callback(_take_note)
 
     async def close(self) -> None:
-        """Flush the rest."""
         self._closing.set()
         while self._flushing is not None and not self._flushing.done():
             await asyncio.wait([self._flushing])  # another task flushes what is added meanwhile
@@ -145,7 +141,6 @@ def forget_journal(folder: AnyPath) -> None:
 
 
 def request_key(identity: bytes, prompt: Prompt, seed: int, sampling: Sampling) -> bytes:
-    """Return the digest of a request: engine, prompt, seed and sampling."""
     digest = blake2b(identity, digest_size=KEY_BYTES)
     if prompt.token_ids:
         digest.update(array("q", prompt.token_ids).tobytes())
@@ -154,6 +149,8 @@ def request_key(identity: bytes, prompt: Prompt, seed: int, sampling: Sampling) 
         for turn in prompt.turns:
             digest.update(f"\0{turn.role}\0{len(turn.content)}".encode("utf-8", "surrogatepass"))
     settings = (seed, sampling.temperature, sampling.top_p, sampling.max_tokens, *sampling.stop)
+    if sampling.scored:
+        digest.update(f"\0scored\0{sampling.scored}".encode())
     digest.update("".join(f"\0{setting}" for setting in settings).encode("utf-8", "surrogatepass"))
     return digest.digest()
 
@@ -178,8 +175,6 @@ def _frames(data: bytes, path: AnyPath) -> Iterator[bytes]:
 
 
 class KeptCompletion(Record):
-    """An answer of the engine."""
-
     key: str
     """Digest of the request, in hexadecimal."""
     completion: Completion

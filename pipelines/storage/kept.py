@@ -20,10 +20,7 @@ R = TypeVar("R", SolvedProblem, LabeledProblem)
 
 
 class Kept(Record):
-    """A row that passed the filters."""
-
     row: int
-    """Its number in the previous shard."""
     problem_id: str
     changed: str | None = None
     """The row as JSON, where a filter changed it."""
@@ -52,11 +49,8 @@ def read_curated(layout: Layout, index: int, *, without: Collection[str] = ()) -
 def read_with_curated(
     layout: Layout, index: int, *, without: Collection[str] = ()
 ) -> Iterator[tuple[LabeledProblem, LabeledProblem | None]]:
-    """Yield all labeled rows, each with its curated version: None if it did not pass, or not yet.
-
-    Raises:
-        RunFailed: a shard is damaged, or was not made from the one before it; the line names it.
-    """
+    """Yield all labeled rows, each with its curated version: None if it did not pass, or not yet. Raises RunFailed: a
+    shard is damaged, or was not made from the one before it; the line names it."""
     source, path = layout.shard("label", index), layout.shard("curate", index)
     kept = {one.row: one for one in _kept(path, source)} if path.exists() else {}
     for number, row in enumerate(read_rows(source, LabeledProblem, without=without)):

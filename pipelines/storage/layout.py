@@ -34,13 +34,10 @@ def shard_index(path: AnyPath) -> int:
 
 
 def stage_of(path: AnyPath) -> ShardStage | None:
-    """Return the stage that writes to a shard's folder; None for other folders."""
     return _WRITERS.get(path.parent.name)
 
 
 class Layout:
-    """The paths of one run folder, on a disk or in a store."""
-
     def __init__(self, folder: AnyPath) -> None:
         self.folder = folder
         self.run_file = folder / "run.toml"
@@ -71,7 +68,6 @@ class Layout:
         return self.folder / "failures" / stage / shard_name(index)
 
     def brought(self, index: int) -> AnyPath:
-        """Return the file of the solutions supplied with a shard's problems."""
         return self.folder / "brought" / shard_name(index)
 
     def shards(self, stage: ShardStage) -> list[AnyPath]:

@@ -38,11 +38,7 @@ def check_tree(folder: AnyPath) -> None:
 
 
 def open_regular(path: Path, flags: int = os.O_RDONLY) -> int:
-    """Return a descriptor of a plain file.
-
-    Raises:
-        OSError: it cannot be opened, or is a link, a pipe or a device.
-    """
+    """Return a descriptor of a plain file. Raises OSError: it cannot be opened, or is a link, a pipe or a device."""
     try:
         descriptor = os.open(path, flags | UNTIL_REGULAR, 0o666)
     except OSError as error:
@@ -57,7 +53,6 @@ def open_regular(path: Path, flags: int = os.O_RDONLY) -> int:
 
 
 def read_small(path: AnyPath, most: int = SMALL_FILE) -> bytes:
-    """Return the content of a file that should be small."""
     if not isinstance(path, Path):
         if path.stat().st_size > most:
             raise _too_large(path, most)

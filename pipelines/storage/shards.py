@@ -39,7 +39,6 @@ VALUES_PER_ROW, REPEATED_PER_BYTE = 2_000_000, 2_000
 row, above a confident policy's 64 equal solutions of 4,000 tokens, but at most what repeated values can reach in files
 of this size."""
 UNREADABLE = (OSError, ValueError, KeyError, TypeError, RecursionError, pa.ArrowException, ValidationError)
-"""Exceptions from reading a damaged file."""
 
 
 class ShardMetadata(TypedDict, total=False):
@@ -107,9 +106,7 @@ def _digest(table: pa.Table, source: str) -> str:
 
 def read_shard(path: AnyPath, record: type[R], run: str | None = None) -> list[R]:
     """Return a shard's records, checksums verified; ``run`` is the digest of the settings that must have made it.
-
-    Raises:
-        RunFailed: the shard is damaged, cut short, of another kind, or not the one of its name; the line names it.
+    Raises RunFailed: the shard is damaged, cut short, of another kind, or not the one of its name; the line names it.
     """
     return list(read_rows(path, record, run=run))
 
@@ -150,11 +147,8 @@ def read_rows(
 def _opened(
     path: AnyPath, record: type[Record] | None = None, run: str | None = None
 ) -> Iterator[tuple[pq.ParquetFile, ShardMetadata]]:
-    """Yield a file and its entry in the metadata; any error in reading it counts as damage.
-
-    Raises:
-        RunFailed: the file is damaged, of other columns than the record's, or not the one of its name.
-    """
+    """Yield a file and its entry in the metadata; any error in reading it counts as damage. Raises RunFailed: the file
+    is damaged, of other columns than the record's, or not the one of its name."""
     try:
         with pq.ParquetFile(_source(path), page_checksum_verification=True) as file:
             metadata = _metadata(file.schema_arrow, path, run)
@@ -189,7 +183,6 @@ def check_columns(found: pa.Schema, record: type[Record]) -> None:
 
 
 def read_columns(path: AnyPath, columns: list[str]) -> dict[str, list[Any]]:
-    """Return some columns of a shard, checksums verified."""
     result: dict[str, list[Any]] = read_leaves(path, columns).to_pydict()
     return result
 
@@ -201,18 +194,13 @@ def read_leaves(path: AnyPath, leaves: list[str]) -> pa.Table:
 
 
 def read_row(path: AnyPath, record: type[R], row: int) -> R:
-    """Return one record of a shard; only its row group is read.
-
-    Raises:
-        IndexError: the shard has no such row.
-    """
+    """Return one record of a shard; only its row group is read. Raises IndexError: the shard has no such row."""
     for found in read_rows(path, record, only={row}):
         return found
     raise IndexError(row)
 
 
 def shard_metadata(path: AnyPath, run: str | None = None) -> ShardMetadata:
-    """Return a shard's own entry in its Parquet metadata."""
     try:
         return _metadata(pq.read_schema(_source(path)), path, run)
     except UNREADABLE as error:

@@ -22,8 +22,6 @@ SCHEMES = ("s3", "gs", "gcs", "hf")
 
 
 class Stamp(NamedTuple):
-    """Identifies a version of a file without reading it."""
-
     st_size: int
     st_mtime_ns: int
 
@@ -150,11 +148,8 @@ def io_failure(error: OSError, path: AnyPath | None = None) -> RunFailed:
 
 @contextmanager
 def naming(path: AnyPath) -> Iterator[None]:
-    """Name the path in file system errors raised inside (a full disk names none).
-
-    Raises:
-        RunFailed: in place of an ``OSError``.
-    """
+    """Name the path in file system errors raised inside (a full disk names none). Raises RunFailed: in place of an
+    ``OSError``."""
     try:
         yield
     except OSError as error:
@@ -193,7 +188,6 @@ def write_text(path: AnyPath, text: str) -> None:
 
 
 def fsync_folder(folder: Path) -> None:
-    """Make the names in a local folder durable."""
     with naming(folder):
         descriptor = os.open(folder, os.O_RDONLY)
         try:

@@ -1,7 +1,8 @@
 """The verifier over HTTP, on loopback with a token: ``/verify``, ``/credit``, and OpenRLHF's remote reward."""
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from itertools import accumulate, pairwise
 from typing import TypeVar
 
 from prometheus_client import Counter
@@ -12,20 +13,11 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 from starlette.types import ASGIApp
 
-from stepforge.pipelines.scorers import open_scorer
-from stepforge.pipelines.scorers.named import named_scorer
-from stepforge.pipelines.serving.loopback import loopback_app, serve, token_for_service
-from stepforge.pipelines.serving.meter import Meter
-from stepforge.pipelines.verification.credit import step_credit
+from stepforge.pipelines.scorers import named_scorer, open_scorer
+from stepforge.pipelines.serving.loopback import Meter, loopback_app, serve, token_for_service
+from stepforge.pipelines.verification import verdicts
 from stepforge.pipelines.verification.own_verifier import OwnVerifier
-from stepforge.pipelines.verification.verdicts import (
-    UNDETERMINED_REWARD,
-    AnswerVerifier,
-    Item,
-    Verified,
-    Verifier,
-    VerifierLimits,
-)
+from stepforge.pipelines.verification.verdicts import AnswerVerifier, Item, Verified, Verifier, VerifierLimits
 from stepforge.schemas.protocols import EngineDead, Scorer
 from stepforge.schemas.record import Record
 
@@ -43,8 +35,6 @@ class VerifyRequest(Record):
 
 
 class CreditItem(Record):
-    """A solution whose steps get credit."""
-
     question: str
     steps: tuple[str, ...] = Field(min_length=1)
 
@@ -62,6 +52,25 @@ class OpenRlhfRequest(Record):
     """Prompt and response together."""
     prompts: tuple[str, ...]
     labels: tuple[str, ...]
+
+
+class StepCredit(Record):
+    """The credit of one solution's steps, for training loops that reward steps."""
+
+    steps: tuple[float, ...] | None
+    """Value after each step minus the value before it, starting at 1; None if it could not be scored."""
+    values: tuple[float, ...] = ()
+    """Value after each step: the lowest score so far, so nothing after an error earns credit."""
+    reason: str | None = None
+
+
+async def step_credit(scorer: Scorer, question: str, steps: Sequence[str]) -> StepCredit:
+    """Return credit from a process reward model: a solution starts at 1, a right step earns 0, a wrong one loses."""
+    (found,) = await scorer.score(question, [steps])
+    if found.error is not None:
+        return StepCredit(steps=None, reason=found.error)
+    values = tuple(accumulate(found.scores, min, initial=1.0))
+    return StepCredit(steps=tuple(round(after - ahead, 6) for ahead, after in pairwise(values)), values=values[1:])
 
 
 class VerifierRoutes:
@@ -85,7 +94,7 @@ class VerifierRoutes:
         triples = zip(asked.query, asked.prompts, asked.labels, strict=True)
         items = tuple(Item(response=query.removeprefix(prompt), reference=label) for query, prompt, label in triples)
         found = await self._verdicts(request, VerifyRequest(items=items))
-        rewards = [UNDETERMINED_REWARD if one.reward is None else one.reward for one in found]
+        rewards = [verdicts.UNDETERMINED_REWARD if one.reward is None else one.reward for one in found]
         undetermined = [float(one.outcome == "undetermined") for one in found]
         return JSONResponse({"rewards": rewards, "scores": rewards, "extra_logs": {"undetermined": undetermined}})
 
@@ -94,13 +103,13 @@ class VerifierRoutes:
             raise HTTPException(404, "this service has no reward model: start it with --scorer")
         asked = await _read(request, CreditRequest)
         _limited(len(asked.items), self._limits.items)
-        work = (step_credit(self._scorer, item.question, [item.steps]) for item in asked.items)
+        work = (step_credit(self._scorer, item.question, item.steps) for item in asked.items)
         try:
             found = await asyncio.wait_for(asyncio.gather(*work), self._limits.seconds)
         except (TimeoutError, EngineDead) as error:
             why = "the request timed out" if isinstance(error, TimeoutError) else str(error)
             return JSONResponse({"credits": [{"steps": None, "reason": why} for _ in asked.items]})
-        return JSONResponse({"credits": [one.model_dump() for (one,) in found]})
+        return JSONResponse({"credits": [one.model_dump() for one in found]})
 
     def health(self) -> Mapping[str, object]:
         return {"service": "verify", "credit": self._scorer is not None, **self._limits.model_dump()}

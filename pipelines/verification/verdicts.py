@@ -25,8 +25,6 @@ RESPONSE_CHARACTERS = 200_000
 
 
 class Item(Record):
-    """A response to verify."""
-
     response: str
     reference: str
     """The right answer, plain or at the end of a worked solution."""
@@ -35,8 +33,6 @@ class Item(Record):
 
 
 class Verified(Record):
-    """The verdict on one response."""
-
     outcome: Outcome
     extracted: str | None = None
     """The answer that was found in the response."""
@@ -50,8 +46,6 @@ class Verified(Record):
 
 
 class VerifierLimits(Record):
-    """What one request may take."""
-
     items: int = Field(default=1024, ge=1)
     """Items in a request."""
     seconds: float = Field(default=10.0, gt=0)
@@ -59,8 +53,6 @@ class VerifierLimits(Record):
 
 
 class Verifier(Protocol):
-    """Decides about responses."""
-
     async def verify(self, items: Sequence[Item], *, client: str, seconds: float) -> list[Verified]:
         """Return a verdict for each item, after at most ``seconds``; ``client`` is the scheduling group."""
         ...
@@ -71,9 +63,9 @@ class Verifier(Protocol):
 class AnswerVerifier:
     """Compares final answers with our grader; implements ``Verifier``."""
 
-    def __init__(self, *, processes: int = 1, limit_seconds: float = 3.0, quick_seconds: float = 0.1) -> None:
-        """``quick_seconds``: CPU time after which a symbolic comparison yields to other clients'."""
-        self._grader = PooledGrader(processes=processes, limit_seconds=limit_seconds, quick_seconds=quick_seconds)
+    def __init__(self) -> None:
+        # After ``quick_seconds`` of CPU time a symbolic comparison yields to other clients'.
+        self._grader = PooledGrader(processes=1, limit_seconds=3.0, quick_seconds=0.1)
 
     async def verify(self, items: Sequence[Item], *, client: str, seconds: float) -> list[Verified]:
         tasks, deadline = [], asyncio.get_running_loop().time() + seconds
@@ -89,9 +81,8 @@ class AnswerVerifier:
     def _begun(self, item: Item, client: str) -> "Verified | asyncio.Task[Verified]":
         """Return the verdict if it is available immediately, else the task that finds it."""
         if len(item.response) > RESPONSE_CHARACTERS:
-            return Verified(
-                outcome="undetermined", reason=f"the response has more than {RESPONSE_CHARACTERS} characters"
-            )
+            reason = f"the response has more than {RESPONSE_CHARACTERS} characters"
+            return Verified(outcome="undetermined", reason=reason)
         try:
             worded = item.kind == "text"
             extracted = answer_in_words(item.response, item.reference) if worded else extract_answer(item.response)

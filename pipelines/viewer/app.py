@@ -19,16 +19,15 @@ from starlette.types import ASGIApp
 from stepforge.pipelines.progress.status import open_run
 from stepforge.pipelines.run_folder.failures import lost_problems
 from stepforge.pipelines.run_folder.lock import is_held
-from stepforge.pipelines.run_folder.row_index import ROW_STAGES, STATES, Row
-from stepforge.pipelines.serving.guard import Limits
-from stepforge.pipelines.serving.loopback import loopback_app, serve, token_for_service
-from stepforge.pipelines.serving.meter import Meter
+from stepforge.pipelines.run_folder.row_index import ROW_RECORDS, STATES, Row
+from stepforge.pipelines.serving.loopback import Limits, Meter, loopback_app, serve, token_for_service
 from stepforge.pipelines.settings.run_file import RunFile
 from stepforge.pipelines.storage.layout import Layout
+from stepforge.pipelines.storage.shards import read_row
 from stepforge.pipelines.storage.store import AnyPath
 from stepforge.pipelines.viewer.catalog import Address, Catalog, address_of
 from stepforge.pipelines.viewer.listing import PAGE, PATIENCE, Listing, ListQuery, asked_for
-from stepforge.pipelines.viewer.problem_view import read_problem, view_of
+from stepforge.pipelines.viewer.problem_view import view_of
 from stepforge.pipelines.viewer.questions import model_of, questions_about
 from stepforge.pipelines.viewer.review_pages import ReviewDesk, review_routes
 from stepforge.pipelines.viewer.session import BrowserSession
@@ -43,8 +42,6 @@ Endpoint = Callable[[Request], Response]
 
 
 class Viewer:
-    """One run on view."""
-
     def __init__(self, run: RunFile, layout: Layout, desk: ReviewDesk) -> None:
         self.run, self.layout, self.desk = run, layout, desk
         self.catalog = Catalog(layout)
@@ -123,15 +120,18 @@ class Viewer:
     def keys(self, request: Request) -> Response:
         return self.html("keys")
 
+    def nothing(self, request: Request) -> Response:
+        return self.html("error", 404, title="Not found", text="there is nothing at this address")
+
     def _row(self, request: Request) -> tuple[Address, Row, Mapping[str, object]]:
         """Return the row at the address, and its neighbors in the list that it was opened from."""
-        path = request.path_params
-        if path["stage"] not in ROW_STAGES:
+        address = Address(*(request.path_params[name] for name in Address._fields))
+        if address.stage not in ROW_RECORDS:
             raise IndexError("there is no such stage")
-        address = Address(path["stage"], path["shard"], path["row"])
-        if not self.layout.shard(address.stage, address.shard).exists():
+        shard = self.layout.shard(address.stage, address.shard)
+        if not shard.exists():
             raise IndexError("there is no such shard, or it is being redone")
-        row = read_problem(self.layout, address)
+        row = read_row(shard, ROW_RECORDS[address.stage], address.row)
         query = asked_for(request.query_params)
         try:
             place = int(request.query_params.get("n", "0"))
@@ -179,14 +179,10 @@ def viewer_app(viewer: Viewer, token: str) -> ASGIApp:
         *(Route(path, viewer.page(endpoint)) for path, endpoint in pages),
         *review_routes(viewer.desk, viewer.html, viewer.page),
         Mount("/static", StaticFiles(directory=HERE / "static")),
-        Route("/{rest:path}", viewer.page(_nothing)),
+        Route("/{rest:path}", viewer.nothing),
     ]
     guarded = loopback_app(routes, token=token, meter=Meter("view"), limits=Limits(body_bytes=BODY_BYTES))
     return BrowserSession(guarded, token=token)
-
-
-def _nothing(request: Request) -> Response:
-    raise IndexError("there is nothing at this address")
 
 
 def view(

@@ -22,8 +22,6 @@ Flags = npt.NDArray[np.bool_]
 
 
 class Address(NamedTuple):
-    """The location of a problem's row."""
-
     stage: ShardStage
     shard: int
     row: int

@@ -57,8 +57,6 @@ def asked_for(parameters: Mapping[str, str]) -> ListQuery:
 
 
 class Line(NamedTuple):
-    """A problem in the list."""
-
     place: int
     """Its number in the list, from 1."""
     address: Address
@@ -76,8 +74,6 @@ class Line(NamedTuple):
 
 
 class Page(NamedTuple):
-    """A page of a list."""
-
     query: ListQuery
     lines: list[Line]
     fitting: int
@@ -93,8 +89,6 @@ class Page(NamedTuple):
 
 
 class Listing:
-    """Makes lists of one run."""
-
     def __init__(self, catalog: Catalog) -> None:
         self._catalog = catalog
         self._searches = Searches(catalog)

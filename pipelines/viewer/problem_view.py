@@ -1,21 +1,18 @@
 """A problem as its page shows it: solutions step by step with counts, posteriors, verdicts and the truth."""
 
+from collections.abc import Iterable
 from typing import NamedTuple
 
 from stepforge.labelers.oracle import oracle_verdict
+from stepforge.pipelines.commands.show import ending
 from stepforge.pipelines.reports.people import people_verdict
-from stepforge.pipelines.run_folder.row_index import ROW_RECORDS, Row
-from stepforge.pipelines.storage.layout import Layout
-from stepforge.pipelines.storage.shards import read_row
-from stepforge.pipelines.viewer.catalog import Address
+from stepforge.pipelines.run_folder.row_index import Row
 from stepforge.schemas.labeled import LabeledSolution, StepLabel, Verdict
 from stepforge.schemas.problem import Problem
-from stepforge.schemas.rollout import Repair, Rollout, SolvedProblem
+from stepforge.schemas.rollout import Repair, Rollout, SolvedProblem, Step
 
 
 class StepView(NamedTuple):
-    """One step."""
-
     number: int
     """From 1, as in all text for people."""
     text: str
@@ -29,8 +26,6 @@ class StepView(NamedTuple):
 
 
 class SolutionView(NamedTuple):
-    """One solution."""
-
     id: str
     ending: str
     outcome: str
@@ -39,12 +34,9 @@ class SolutionView(NamedTuple):
     """Labeler or person, and their verdict on the solution."""
     repair: Repair | None
     """The policy's next attempt after learning that this one is wrong."""
-    labeled: bool
 
 
 class ProblemView(NamedTuple):
-    """Everything on a problem's page."""
-
     problem: Problem
     solutions: tuple[SolutionView, ...]
     loss: str
@@ -52,16 +44,11 @@ class ProblemView(NamedTuple):
     policy: str
 
 
-def read_problem(layout: Layout, address: Address) -> Row:
-    """Return the row at an address. Raises IndexError: there is none; RunFailed: its shard is damaged."""
-    return read_row(layout.shard(address.stage, address.shard), ROW_RECORDS[address.stage], address.row)
-
-
 def view_of(row: Row, loss: str) -> ProblemView:
     if isinstance(row, Problem):
         return ProblemView(row, (), loss, (), "")
     if isinstance(row, SolvedProblem):
-        plain = tuple(_unlabeled(rollout) for rollout in row.rollouts)
+        plain = tuple(_view(r, [_plain(i, step) for i, step in enumerate(r.steps, 1)]) for r in row.rollouts)
         return ProblemView(row.problem, plain, loss, (), row.policy.model)
     costs = tuple(
         f"{c.labeler}: {c.cost.rollouts} completions, {c.cost.generated_tokens} generated tokens" for c in row.costs
@@ -70,14 +57,8 @@ def view_of(row: Row, loss: str) -> ProblemView:
     return ProblemView(row.problem, solutions, loss, costs, row.policy.model)
 
 
-def ending(rollout: Rollout) -> str:
-    answer = "no answer" if rollout.answer is None else f"answer {rollout.answer}"
-    return f"{answer}{', cut off at the token limit' if rollout.truncated else ''}"
-
-
-def _unlabeled(rollout: Rollout) -> SolutionView:
-    steps = tuple(StepView(i, step.text, None, "", (), step.author) for i, step in enumerate(rollout.steps, 1))
-    return SolutionView(rollout.id, ending(rollout), rollout.outcome, steps, (), rollout.repair, labeled=False)
+def _plain(number: int, step: Step) -> StepView:
+    return StepView(number, step.text, None, "", (), step.author)
 
 
 def solution_view(problem: Problem, solution: LabeledSolution) -> SolutionView:
@@ -93,11 +74,11 @@ def solution_view(problem: Problem, solution: LabeledSolution) -> SolutionView:
         tone = None if (p := beliefs[i]) is None or step.author == "tool" else round(10 * p)
         steps.append(StepView(i + 1, step.text, tone, _mark(i, solution.verdict), tuple(facts), step.author))
     verdicts = [solution.verdict, *solution.others, *([truth] if truth.classes else []), *([people] if people else [])]
-    rollout = solution.rollout
-    opinions = tuple((v.labeler, opinion(v)) for v in verdicts)
-    return SolutionView(
-        rollout.id, ending(rollout), rollout.outcome, tuple(steps), opinions, rollout.repair, labeled=True
-    )
+    return _view(solution.rollout, steps, [(v.labeler, opinion(v)) for v in verdicts])
+
+
+def _view(rollout: Rollout, steps: Iterable[StepView], opinions: Iterable[tuple[str, str]] = ()) -> SolutionView:
+    return SolutionView(rollout.id, ending(rollout), rollout.outcome, tuple(steps), tuple(opinions), rollout.repair)
 
 
 def percent(share: float | None) -> str:
@@ -108,13 +89,9 @@ def opinion(verdict: Verdict) -> str:
     if verdict.abstained:
         return f"abstains ({verdict.reason})" if verdict.reason else "abstains"
     said = "no wrong step" if verdict.first_error is None else f"step {verdict.first_error + 1} is the first wrong one"
-    sure = "" if not verdict.posterior else f", {percent(_surest(verdict))} sure"
+    place = -1 if verdict.first_error is None else verdict.first_error
+    sure = f", {percent(verdict.posterior[place])} sure" if verdict.posterior else ""
     return f"{said}{sure}{f': {verdict.critique}' if verdict.critique else ''}"
-
-
-def _surest(verdict: Verdict) -> float:
-    posterior = verdict.posterior or (0.0,)
-    return posterior[-1 if verdict.first_error is None else verdict.first_error]
 
 
 def _mark(step: int, verdict: Verdict) -> str:

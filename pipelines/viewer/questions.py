@@ -16,8 +16,7 @@ from stepforge.labelers.change_point.observations import has_verdict
 from stepforge.labelers.contracts import pooled_labeler, with_rates
 from stepforge.labelers.evidence.prefix_index import prefix_keys
 from stepforge.labelers.evidence.replay import completions_drawn, solved_part, stored_evidence
-from stepforge.labelers.evidence.store import Evidence
-from stepforge.pipelines.bench.replay import NotRecorded, RecordedGrader, RecordedPolicy
+from stepforge.pipelines.bench.cases import NotRecorded, RecordedGrader, RecordedPolicy
 from stepforge.pipelines.settings.digest import content_digest
 from stepforge.pipelines.settings.run_file import RunFile
 from stepforge.pipelines.storage.checksummed import read_checksummed
@@ -89,7 +88,7 @@ def questions_about(row: LabeledProblem, solution: int, run: RunFile, model: Cha
     if not has_verdict(rollout) or not row.evidence:
         return None
     asked, in_order = _asked(row, run, model)
-    evidence = _empty(row)
+    evidence = stored_evidence(row.model_copy(update={"evidence": ()}))
     prefixes = {key: count for count, key in enumerate(prefix_keys(rollout.steps))}
     found = [Question(0, (), model.verdict_on(rollout, evidence).posterior or ())]
     for prefix, drawn in asked:
@@ -104,10 +103,6 @@ def questions_about(row: LabeledProblem, solution: int, run: RunFile, model: Cha
     return Asked(tuple(found), in_order)
 
 
-def _empty(row: LabeledProblem) -> Evidence:
-    return stored_evidence(row.model_copy(update={"evidence": ()}))
-
-
 def _asked(row: LabeledProblem, run: RunFile, model: ChangePoint) -> tuple[Drawn, bool]:
     """Return all questions about a problem, and whether their order is the labeler's own."""
     part = next((p for p in run.label if is_own(p) or isinstance(p, Labeler)), None)  # whose evidence is kept
@@ -118,15 +113,10 @@ def _asked(row: LabeledProblem, run: RunFile, model: ChangePoint) -> tuple[Drawn
                 asyncio.run(_search(labeler, row, policy))
             if sum(len(given) for _, given in policy.asked) == len(row.evidence):
                 return policy.asked, True
-    return _by_prefix(row), False
+    grouped = groupby(completions_drawn(row), key=itemgetter(0))
+    return [(prefix, [one for _, one in group]) for prefix, group in grouped], False
 
 
 async def _search(labeler: object, row: LabeledProblem, policy: _OnceMore) -> None:
     if isinstance(labeler, Labeler):
         await labeler(solved_part(row), policy, RecordedGrader(row), seed=0)
-
-
-def _by_prefix(row: LabeledProblem) -> Drawn:
-    """Return the completions in stored order, grouped by prefix."""
-    grouped = groupby(completions_drawn(row), key=itemgetter(0))
-    return [(prefix, [one for _, one in group]) for prefix, group in grouped]

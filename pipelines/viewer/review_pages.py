@@ -37,8 +37,6 @@ Page = Callable[..., HTMLResponse]
 
 
 class Sent(Record):
-    """What the page sends."""
-
     step: int = Field(ge=0)
     finding: Finding
     note: str = Field(default="", max_length=4000)

@@ -52,13 +52,11 @@ class _Tree:
 
     def _node(self, prefix: tuple[Step, ...], branch: Branch, depth: int) -> Node:
         self._left -= 1
-        steps = [(len(prefix) + 1, branch.step.text)]
-        prefix = (*prefix, branch.step)
-        following = self._tree.branches(prefix)
+        steps, following = [], {branch.step.text: branch}
         while len(following) == 1:
             (branch,) = following.values()
-            steps.append((len(prefix) + 1, branch.step.text))
             prefix = (*prefix, branch.step)
+            steps.append((len(prefix), branch.step.text))
             following = self._tree.branches(prefix)
         shown = depth < DEEPEST and self._left > len(following)
         low, high = branch.interval

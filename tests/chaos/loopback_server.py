@@ -9,8 +9,7 @@ from random import Random
 from typing import Any
 from zlib import crc32
 
-from stepforge.pipelines.engines.scripted_engine import _Likeliest
-from stepforge.pipelines.engines.scripted_writer import read_position, write
+from stepforge.pipelines.engines.scripted_engine import _Likeliest, read_position, write
 
 ERROR_RATE, RECOVERY_RATE = 0.15, 0.05
 ASKED_IN_VAIN = 40

@@ -15,7 +15,7 @@ from server_runs import FEW, TREE
 from stepforge.pipelines.engines.gate import EngineGate
 from stepforge.pipelines.run.actors import EngineWorker
 from stepforge.pipelines.run.shard_work import Engines
-from stepforge.pipelines.run_folder.models import check_models
+from stepforge.pipelines.run_folder.settings_guard import check_models
 from stepforge.pipelines.storage.layout import Layout
 from stepforge.schemas.errors import BadInput
 from stepforge.schemas.protocols import EngineIdentity

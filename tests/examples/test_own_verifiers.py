@@ -14,7 +14,7 @@ from stepforge.pipelines.engines import ScriptedEngineSettings
 from stepforge.pipelines.grading.grader import PooledGrader
 from stepforge.pipelines.inputs.problem_files import open_problems
 from stepforge.pipelines.library.labeling import Task, label_solutions
-from stepforge.pipelines.run.isolation import check_isolation
+from stepforge.pipelines.run.preflight import check_isolation
 from stepforge.pipelines.sandbox.sandbox import Ruling, Sandbox
 from stepforge.pipelines.settings.run_settings import parse_settings, read_run_file
 from stepforge.schemas.errors import BadInput

@@ -12,7 +12,7 @@ from pydantic import ValidationError
 from stepforge.generators.policies import Policies
 from stepforge.generators.policy import PolicySettings, PromptedPolicy
 from stepforge.generators.segmenters import BlankLine, Line, Pieces
-from stepforge.pipelines.exports.rows import asked
+from stepforge.pipelines.exports.contract import asked
 from stepforge.schemas.labeled import LabeledProblem
 from stepforge.schemas.protocols import Message, Sampling
 from stepforge.schemas.rollout import Step

@@ -10,7 +10,7 @@ from benchmarks.embedded_policy.free_lines import Line, in_words
 from benchmarks.embedded_policy.free_solutions import free_solution
 from stepforge.generators.draft import Transcript
 from stepforge.generators.families import ALL_FAMILIES
-from stepforge.generators.family import Family, free_question
+from stepforge.generators.family import Family, Wording, free_question
 from stepforge.generators.wording.grammar import Grammar, free_grammar, read_grammar
 from stepforge.grading.exact import evaluate
 from stepforge.grading.final_answer import stated_answer
@@ -67,16 +67,17 @@ def test_held_out_forms_are_never_drawn_in_tuning() -> None:
     assert sum(len(grammar.forms(rule, "held_out")) < len(forms) for rule, forms in grammar.rules.items()) > 30
 
 
+@pytest.mark.parametrize("wording", ["free", "long"])
 @every_family
-def test_wording_changes_the_question_and_nothing_else(family: type[Family]) -> None:
-    plain, free = family(levels=LEVELS), family(levels=LEVELS, wording="free")
+def test_wording_changes_the_question_and_nothing_else(family: type[Family], wording: Wording) -> None:
+    plain, free = family(levels=LEVELS), family(levels=LEVELS, wording=wording)
     for i in range(40):
         a, b = plain.item(5, i), free.item(5, i)
         assert (a.answer, a.group, a.difficulty) == (b.answer, b.group, b.difficulty)
         assert a.truth is not None and b.truth is not None
         assert a.truth.quantities == b.truth.quantities
         assert (a.truth.reading, b.truth.reading) == ("lines", "sentences")
-        assert b.source == f"{a.source}_free"
+        assert b.source == f"{a.source}_{wording}"
         assert "{" not in b.question
         assert a.question != b.question
         assert b == free.item(5, i)

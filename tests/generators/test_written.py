@@ -24,7 +24,7 @@ from stepforge.pipelines.engines.gate import UNBOUNDED, EngineGate
 from stepforge.pipelines.estimate.sample import draw
 from stepforge.pipelines.grading.grader import PooledGrader
 from stepforge.pipelines.library.own_function import FunctionEngine
-from stepforge.pipelines.run.model_sources import seed_problems, write_problems
+from stepforge.pipelines.run.model_sources import readable_rows, write_problems
 from stepforge.pipelines.run.shard_work import Engines, ShardWork
 from stepforge.pipelines.run_folder.plan import ShardPlan, plan_shards
 from stepforge.pipelines.storage.layout import Layout
@@ -246,7 +246,7 @@ def test_a_run_writes_solves_and_keeps_the_split(tmp_path: Path) -> None:
     asyncio.run(work())
     problems = read_shard(layout.shard("generate", 0), Problem)
     rejected = read_shard(layout.rejected("generate", 0), Rejected)
-    seeds_by_id = {problem.id: problem for problem in seed_problems(run, plan[0])}
+    seeds_by_id = {item.problem.id: item.problem for _, item in readable_rows(run, plan[0])}
     assert len(problems) == 3
     assert [(row.filter, row.reason) for row in rejected] == [
         ("written", "not in the requested form"),
@@ -278,6 +278,14 @@ def test_an_estimate_counts_seeds_in_place_of_what_will_be_written() -> None:
     sample = draw(a_run(problems=None, generate=sources), 4)
     assert (sample.problems, len(sample.items)) == (30, 4)
     assert all(item.problem.source == "quantities" for item in sample.items)
+
+
+def test_an_estimate_passes_over_seeds_that_cannot_be_read(tmp_path: Path) -> None:
+    rows = [{"question": q, "answer": "1"} for q in ("Is it 1?", "", "Is it 3?")]
+    (tmp_path / "set.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    seeds = {"kind": "problem_set", "path": str(tmp_path / "set.jsonl"), "on_bad_row": "reject"}
+    sample = draw(a_run(problems=None, generate=[{"kind": "written", "seeds": seeds, "attempts": 3}]), 3)
+    assert sorted(item.problem.question for item in sample.items) == ["Is it 1?", "Is it 3?"]
 
 
 def test_written_sources_need_names_of_their_own_and_shares() -> None:

@@ -115,7 +115,7 @@ def simulated(rng: np.random.Generator, rates: Rates, steps: int, root: int, eac
             law = move
             if rng.random() < (wrong if regime == "right" else 1 - (1 - wrong) ** AGAIN):
                 harmful = rng.random() >= rates.harmless_share(0.0)
-                early = harmful and before == "right" and rng.random() < rates.early
+                early = harmful and before == "right" and rng.random() < rates.early_shares(0.0, steps)[t]
                 regime = "early" if early else "lost" if harmful else "repaired"
                 law = drop if harmful else move
         if regime in ("lost", "repaired"):

@@ -34,7 +34,8 @@ def brute(seen: Observed, rates: Rates) -> tuple[list[float], float, list[float]
         (a, i), (b, j), q = before, after, float(seen.written[t])
         wrong = 1 - np.exp(-rates.hazard * (1 - q) / steps)
         mended, again = 1 - np.exp(-rates.repair / steps), 1 - (1 - wrong) ** AGAIN
-        harmless, early = (share(float(seen.written.mean())) for share in (rates.harmless_share, rates.early_share))
+        mean = float(seen.written.mean())
+        harmless, early = rates.harmless_share(mean), float(rates.early_shares(mean, steps)[t])
         move = sum(w * laws.moves[k][i, j] for k, w in enumerate(rates.moves))
         drop = sum(w * laws.drops[k][i, j] for k, w in enumerate(rates.drops))
         right, first, after = (1.0, 1.0, 1.0) if seen.stated is None else rates.statements[:, seen.stated[t]]

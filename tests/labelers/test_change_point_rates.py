@@ -95,20 +95,25 @@ def test_known_first_errors_calibrate_what_is_said() -> None:
 
 
 def test_v_may_fall_before_the_wrong_step_and_then_a_false_equation_tells_which_it_was() -> None:
-    seen = observed([(9, 1), (9, 1), (0, 9), (0, 9), (0, 9)])
+    seen = observed([(9, 1), (9, 1), (9, 1), (9, 1), (0, 9)])
     at_once, early = (posterior(seen, Rates(early=share)).first_error for share in (0.0, 0.3))
-    assert at_once[1] > 0.9
-    assert early[1] > early[2] > 0.1 > early[3] > early[4]
-    false_next = seen._replace(stated=np.array([UNKNOWN, UNKNOWN, FALSE, UNKNOWN, UNKNOWN]))
-    assert posterior(false_next, Rates(early=0.3)).first_error[2] > 2.5 * early[2]
-    together = seen._replace(stated=np.array([UNKNOWN, FALSE, UNKNOWN, UNKNOWN, UNKNOWN]))
-    assert posterior(together, Rates(early=0.3)).first_error[1] > 0.8
+    assert at_once[4] < 0.05
+    assert early[3] > early[4] > 0.1
+    false_next = seen._replace(stated=np.array([UNKNOWN, UNKNOWN, UNKNOWN, UNKNOWN, FALSE]))
+    assert posterior(false_next, Rates(early=0.3)).first_error[4] > 2.5 * early[4]
+    together = seen._replace(stated=np.array([UNKNOWN, UNKNOWN, UNKNOWN, FALSE, UNKNOWN]))
+    assert posterior(together, Rates(early=0.3)).first_error[3] > early[3] + 0.05
+
+
+def test_v_hardly_falls_early_at_the_start_of_a_solution() -> None:
+    falls = [posterior(observed([(9, 1)] * t + [(0, 9)] * (5 - t)), Rates()).first_error for t in (1, 4)]
+    assert 3 * falls[0][1] < 0.06 < falls[1][4]
 
 
 def test_v_does_not_fall_early_where_the_policy_was_sure_of_its_steps() -> None:
-    counts = [(9, 1), (9, 1), (0, 9), (0, 9), (0, 9)]
+    counts = [(9, 1), (9, 1), (9, 1), (9, 1), (0, 9)]
     unsure, sure = (observed(counts, written=[q] * 5) for q in (0.0, 0.6))
-    gains = [posterior(s, Rates()).first_error[2] - posterior(s, Rates(early=0)).first_error[2] for s in (unsure, sure)]
+    gains = [posterior(s, Rates()).first_error[4] - posterior(s, Rates(early=0)).first_error[4] for s in (unsure, sure)]
     assert gains[0] > 0.03 > 2 * gains[1]
 
 

@@ -1,11 +1,9 @@
 """The oracle judges sentences by their values, whatever their form."""
 
-from typing import Literal
-
 import pytest
 from pens import pens, steps
 
-from benchmarks.free_wording import oracle_counts
+from benchmarks.free_wording import Part, Wording, judged
 from stepforge.generators.families import ALL_FAMILIES
 from stepforge.grading.sentences import MAX_LENGTH, read_sentence
 from stepforge.labelers.oracle import judge, oracle_verdict
@@ -14,14 +12,15 @@ from stepforge.schemas.rollout import Rollout
 PROBLEM = pens("sentences")
 
 
+@pytest.mark.parametrize("wording", ["free", "long"])
 @pytest.mark.parametrize("part", ["tuning", "held_out"])
-def test_drawn_solutions_are_judged_as_they_are_marked(part: Literal["tuning", "held_out"]) -> None:
+def test_drawn_solutions_are_judged_as_they_are_marked(part: Part, wording: Wording) -> None:
     """At least 99.5 % of steps, on forms that the reader was tuned on and on the others."""
-    counts = [oracle_counts(family, part, 25) for family in ALL_FAMILIES]
-    lines, right, solutions, first_right = (sum(column) for column in zip(*counts, strict=True))
-    assert first_right == solutions
-    assert lines > 750
-    assert right / lines >= 0.995
+    solutions = [solution for family in ALL_FAMILIES for solution in judged(family, part, 25, wording)]
+    agreed = [same for solution in solutions for same in solution.agreed]
+    assert all(solution.first_agreed for solution in solutions)
+    assert len(agreed) > 750
+    assert sum(agreed) / len(agreed) >= 0.995
 
 
 @pytest.mark.parametrize(
@@ -36,6 +35,10 @@ def test_drawn_solutions_are_judged_as_they_are_marked(part: Literal["tuning", "
         ("Cleo has 8 pens.", "wrong"),
         ("Bob has 2 * 4 = 9, no, wait, 8 pens.", "right"),
         ("Bob has 2 * 4 = 8, no, wait, 9 pens.", "wrong"),
+        ("Ann has 4 pens. So Bob has 2 * 4 = 8 pens, as needed. We count pens here.", "right"),
+        ("The number of Ann is 8. So Bob has 2 * 4 = 8 pens.", "wrong"),
+        ("Bob has 2 * 4 = 9 pens. No, that is wrong: it is 8.", "right"),
+        ("Bob has 8 pens. A check for Bob: 8 / 2 = 5.", "wrong"),
         ("Let us look at Cleo first.", "unknown"),
         ("The final answer is 13.", "right"),
         ("The final answer is 12.", "wrong"),

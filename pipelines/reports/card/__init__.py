@@ -19,9 +19,8 @@ from stepforge.pipelines.datasets.stamp import (
     write_stamp,
 )
 from stepforge.pipelines.reports.card.contents import VALUE_BINS, Contents
-from stepforge.pipelines.reports.card.croissant import CROISSANT, croissant
-from stepforge.pipelines.reports.card.dataset_info import DATASET_INFO, dataset_info
 from stepforge.pipelines.reports.card.front_matter import front_matter
+from stepforge.pipelines.reports.card.index_files import CROISSANT, DATASET_INFO, croissant, dataset_info
 from stepforge.pipelines.reports.card.kept import Card, digest_of, read_card
 from stepforge.pipelines.reports.card.sections import body
 from stepforge.pipelines.reports.card.sessions import SESSION_ROWS, SESSIONS, SessionRow, session_row
@@ -40,11 +39,9 @@ STEPS_SHOWN = 20
 FIGURE_FILES = ("first_errors.svg", "values.svg", "label_noise.svg")
 CARD = "README.md"
 CARD_BYTES = 8 << 20
-"""Size of the largest card that is read."""
 
 
 def write_card(layout: Layout, run: RunFile, report: Report, contents: Contents) -> None:
-    """Write ``README.md`` and the figures of the data set repository."""
     figures = _figures(contents, report)
     stamp = _written(layout, FIGURES, {name: svg for name, (_, svg) in figures.items()})
     stamp |= _sessions(layout, contents)

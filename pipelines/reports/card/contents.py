@@ -16,8 +16,6 @@ VALUE_BINS = 10
 
 
 class Example(NamedTuple):
-    """A solution to show."""
-
     order: int
     """Negated hash of its id, which decides which ones are shown."""
     problem: Problem
@@ -26,8 +24,6 @@ class Example(NamedTuple):
 
 
 class Contents:
-    """Counts by slice, labeled steps, positions of first errors, values, and examples."""
-
     def __init__(self) -> None:
         self.domains: dict[str, Counter[str]] = defaultdict(Counter)
         self.difficulties: dict[str, Counter[str]] = defaultdict(Counter)

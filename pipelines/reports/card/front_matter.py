@@ -17,16 +17,8 @@ if TYPE_CHECKING:
 LICENSE = re.compile(r"[a-z0-9][a-z0-9.+-]{0,40}")
 """What the Hub's license identifiers look like; anything else is named in the card's text only."""
 TAGS = (
-    "synthetic",
-    "process-reward-model",
-    "prm",
-    "process-supervision",
-    "reward-model",
-    "verifier",
-    "reasoning",
-    "chain-of-thought",
-    "stepforge",
-)
+    "synthetic process-reward-model prm process-supervision reward-model verifier reasoning chain-of-thought stepforge"
+).split()
 """Of every card; the exports add their own."""
 TAGS_OF = {"rl_prompts": "rlvr", "preference": "dpo", "step_preference": "dpo", "kto": "kto", "step_advantages": "rl"}
 SIZES = ((1_000, "n<1K"), (10_000, "1K<n<10K"), (100_000, "10K<n<100K"), (1_000_000, "100K<n<1M"), (10**7, "1M<n<10M"))
@@ -45,7 +37,7 @@ def front_matter(run: RunFile, layout: Layout) -> "DatasetCardData":
         pretty_name="Process supervision by stepforge",
         license=licenses[0] if len(licenses) == 1 and LICENSE.fullmatch(licenses[0]) else "other",
         language=None if sets else ["en"],
-        task_categories=_tasks(run),
+        task_categories=sorted({getattr(part, "task", "text-generation") for part in run.export}, reverse=True),
         size_categories=[next((name for most, name in SIZES if total < most), "10M<n<100M")],
         annotations_creators=["machine-generated"],
         source_datasets=[f"extended|{part.hub}" for part in sets if part.hub] or ["original"],
@@ -61,10 +53,6 @@ def licenses_of(run: RunFile) -> list[str]:
 
 def tags_of(run: RunFile) -> list[str]:
     return [*TAGS, *sorted({TAGS_OF[export.kind] for export in run.export if export.kind in TAGS_OF})]
-
-
-def _tasks(run: RunFile) -> list[str]:
-    return sorted({getattr(export, "task", "text-generation") for export in run.export}, reverse=True)
 
 
 def exports_with_rows(run: RunFile, layout: Layout) -> list[AnyExport]:

@@ -14,8 +14,6 @@ _END = re.compile(re.escape(END).replace(r"\{\}", "([0-9a-f]{64})").removesuffix
 
 
 class Card(NamedTuple):
-    """A card in its two parts."""
-
     rest: str
     """What stepforge wrote, up to the kept section."""
     kept: str

@@ -4,7 +4,7 @@ from typing import Any
 
 import tomli_w
 
-from stepforge.pipelines.exports.rows import name_only
+from stepforge.pipelines.exports.contract import name_only
 from stepforge.pipelines.reports.records import Report
 from stepforge.pipelines.settings.run_file import RunFile
 
@@ -13,7 +13,6 @@ PRIVATE = ("path", "address", "api_key_variable", "workers")
 
 
 def identity_rows(report: Report) -> list[tuple[object, ...]]:
-    """Policy, engine, code and settings."""
     policy = report.policy.identity.model_dump() if report.policy.identity else {}
     policy["model"] = name_only(policy.get("model", "-"))
     wanted = ("model", "digest", "engine", "engine_version", "temperature", "top_p", "max_tokens")

@@ -61,7 +61,6 @@ def _template() -> Template:
 
 
 def body(run: RunFile, report: Report, contents: Contents, figures: Mapping[str, str]) -> str:
-    """Return everything below the YAML."""
     cost, steps = report.cost, contents.labeled_steps.total()
     reviewed = reviewed_text(report)
     return _template().render(
@@ -78,7 +77,11 @@ def body(run: RunFile, report: Report, contents: Contents, figures: Mapping[str,
         filled=[export.name for export in run.export if report.exports[export.name].total],
         notes=[(export.name, training_note(export).text) for export in run.export],
         counted=COUNTED,
-        slices=list(_slices(contents)),
+        slices=[
+            (f"{axis} {name}", *(counts[what] for what in COUNTED))
+            for axis, slices in (("domain", contents.domains), ("difficulty", contents.difficulties))
+            for name, counts in sorted(slices.items())
+        ],
         diversity=report.diversity,
         near=list(_near_copies(report)),
         audit_columns=AUDIT_COLUMNS,
@@ -106,12 +109,6 @@ def body(run: RunFile, report: Report, contents: Contents, figures: Mapping[str,
     )
 
 
-def _slices(contents: Contents) -> Iterator[tuple[object, ...]]:
-    for axis, slices in (("domain", contents.domains), ("difficulty", contents.difficulties)):
-        for name, counts in sorted(slices.items()):
-            yield f"{axis} {name}", *(counts[what] for what in COUNTED)
-
-
 def _near_copies(report: Report) -> Iterator[tuple[float, str]]:
     found = report.diversity
     if found.near_copies is not None:
@@ -134,7 +131,6 @@ def _per(amount: float, count: int) -> str:
 
 
 def decontamination(run: RunFile) -> str:
-    """Return how problems of held-out sets were kept out."""
     found = [part for part in run.vet if isinstance(part, Contamination)]
     if not found:
         return "Decontamination: none was run; the problems were compared with no held-out set."

@@ -7,8 +7,8 @@ next to it by their content (hub docs, session-traces-format).
 
 import json
 
-from stepforge.pipelines.exports.conversations import said
-from stepforge.pipelines.exports.rows import Turn
+from stepforge.pipelines.exports.chat import said
+from stepforge.pipelines.exports.contract import Turn
 from stepforge.pipelines.reports.card.contents import Example
 from stepforge.schemas.record import Record
 
@@ -19,8 +19,6 @@ HARNESS = "stepforge"
 
 
 class SessionRow(Record):
-    """A trace with its label."""
-
     harness: str
     session_id: str
     prompt: str

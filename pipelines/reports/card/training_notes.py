@@ -24,8 +24,6 @@ rows = load_dataset("path/of/this/folder", "{name}", split="train")
 
 
 class TrainingNote(NamedTuple):
-    """What an export is, and how to train on it."""
-
     about: str
     text: str
 

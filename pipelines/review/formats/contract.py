@@ -1,6 +1,6 @@
 """The contract of formats: exported solutions, imported findings."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple, TypeAlias
 
 from stepforge.schemas.labeled import LabeledProblem, LabeledSolution
@@ -14,7 +14,7 @@ class Task(NamedTuple):
     solution: LabeledSolution
     step: int
     """The doubtful one."""
-    said: tuple[StepFinding, ...]
+    said: Sequence[StepFinding]
 
     @property
     def steps(self) -> list[str]:

@@ -24,8 +24,6 @@ CONFIG = f"""<View>
 
 
 class LabelStudio:
-    """JSON, out and back."""
-
     name: Origin = "label_studio"
 
     def export(self, tasks: Iterable[Task]) -> str:

@@ -3,8 +3,8 @@
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
+from stepforge.pipelines.exports.contract import problem_origin
 from stepforge.pipelines.exports.prm800k import PRM800KLabel, PRM800KRow, question_of, steps_rated
-from stepforge.pipelines.exports.rows import problem_origin
 from stepforge.pipelines.review.formats.contract import Rows, Said, Task
 from stepforge.schemas.review import Finding, Origin, StepFinding
 

@@ -13,14 +13,21 @@ from judgments import judged
 from stepforge.labelers import ChangePoint, MathShepherd, OmegaPRM
 from stepforge.labelers.evidence.replay import solved_part
 from stepforge.pipelines.bench.bench import EACH, pictured
-from stepforge.pipelines.bench.cases import BenchProblem, Outcome, base_rate, bench_problem, replay, two_parts
-from stepforge.pipelines.bench.comparison import all_comparisons, holm, primary_comparison
+from stepforge.pipelines.bench.cases import (
+    BenchProblem,
+    NotRecorded,
+    Outcome,
+    RecordedGrader,
+    RecordedPolicy,
+    base_rate,
+    bench_problem,
+    replay,
+    two_parts,
+)
 from stepforge.pipelines.bench.controls import controls
-from stepforge.pipelines.bench.coverage import coverage_curve
-from stepforge.pipelines.bench.measure import figures, raw_figures, sums
-from stepforge.pipelines.bench.replay import NotRecorded, RecordedGrader, RecordedPolicy
+from stepforge.pipelines.bench.measure import all_comparisons, figures, holm, primary_comparison, raw_figures, sums
 from stepforge.pipelines.bench.settings import Primary, Setting
-from stepforge.pipelines.bench.values import Estimate, value_figures
+from stepforge.pipelines.bench.values import Estimate, coverage_curve, value_figures
 from stepforge.pipelines.reports.charts import Bar
 from stepforge.pipelines.reports.label_accuracy import Judged
 from stepforge.schemas.labeled import Cost, LabeledProblem, Verdict

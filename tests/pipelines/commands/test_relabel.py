@@ -17,7 +17,7 @@ from stepforge.labelers.oracle import oracle_verdict
 from stepforge.labelers.people_rule import PeopleRule
 from stepforge.labelers.rules import RULES, PosteriorRule
 from stepforge.pipelines.commands.relabel import calibrated_by_people
-from stepforge.pipelines.reports.error_sets import in_half
+from stepforge.pipelines.reports.people import in_half
 from stepforge.pipelines.review.findings import add_findings
 from stepforge.pipelines.run_folder.pooled_rates import settled
 from stepforge.pipelines.storage.checksummed import read_checksummed

@@ -136,7 +136,7 @@ def test_the_reward_model_of_a_round_is_trained_on_the_round_before(tmp_path: Pa
     given = Surprise(model="embedded")
     found = trained_scorer(given, place, "embedded")
     assert isinstance(found, Surprise) and found.head == str(place / "scorer")
-    assert heads.SurpriseHead.kept(place / "scorer")
+    assert heads.SurpriseHead.load(place / "scorer")
     again = trained_scorer(given, place, "embedded")
     assert again == found, "what is trained is not trained again"
     other = QwenPrm(model="x/y")

@@ -72,4 +72,4 @@ def test_a_set_whose_name_ends_in_free_keeps_its_own_license(names: tuple[str, s
     sets = [ProblemSet(name=name, path=f"{name}.jsonl", license=f"license of {name}") for name in names]
     licenses = About.of(a_run(generate=[*sets, {"kind": "quantities"}])).licenses
     assert all(licenses[name] == f"license of {name}" for name in names)
-    assert licenses["quantities"] == licenses["quantities_free"] == OWN_LICENSE
+    assert licenses["quantities"] == licenses["quantities_free"] == licenses["quantities_long"] == OWN_LICENSE

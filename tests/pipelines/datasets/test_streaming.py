@@ -13,7 +13,7 @@ from stepforge.labelers import MathShepherd, OmegaPRM, Oracle, Sequential
 from stepforge.pipelines.datasets.writer import export_all
 from stepforge.pipelines.exports import EXPORTS
 from stepforge.pipelines.reports.card import write_card
-from stepforge.pipelines.reports.label_accuracy import Judged, accuracies, judge_problem, step_auc
+from stepforge.pipelines.reports.label_accuracy import Judged, counted, judge_problem, label_figures, step_auc
 from stepforge.pipelines.reports.report import measured
 from stepforge.pipelines.run_folder.ledger import build_ledger
 from stepforge.pipelines.settings.run_file import RunFile
@@ -50,13 +50,14 @@ def test_the_report_of_a_run_gives_the_figures_of_its_rows(tmp_path: Path, rows:
     report = measured(run, layout, build_ledger(layout, [])).report
     for labeler, judged in verdicts(rows).items():
         figures = report.labelers[labeler].model_dump()
-        assert {key: figures[key] for key in accuracies([])} == accuracies(judged)
+        expected = label_figures(counted(judged)).model_dump()
+        assert {key: figures[key] for key in expected} == expected
         aucs = [auc for row in rows if (auc := step_auc(row, labeler)) is not None]
         assert figures["step_auc_within_problem"] == pytest.approx(sum(aucs) / len(aucs), abs=1e-12)
         for name, part in figures["by"].items():
             if name.startswith("difficulty: "):
                 chosen = [row for row in rows if f"difficulty: {row.problem.difficulty}" == name]
-                assert part == accuracies(verdicts(chosen)[labeler])
+                assert part == label_figures(counted(verdicts(chosen)[labeler])).model_dump()
 
 
 def test_no_more_than_a_few_problems_are_in_memory(

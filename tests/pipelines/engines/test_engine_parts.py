@@ -12,8 +12,8 @@ from tokenizers import AddedToken, Tokenizer, decoders, models, normalizers, pre
 
 from stepforge.pipelines.engines import AnyEngine, TransformersEngineSettings
 from stepforge.pipelines.engines.model_files import check_there, digest, locate
-from stepforge.pipelines.engines.tokenization import ModelTokenizer, first_line
-from stepforge.schemas.errors import BadInput
+from stepforge.pipelines.engines.tokenization import ModelTokenizer
+from stepforge.schemas.errors import BadInput, first_line
 
 
 def byte_tokenizer() -> ModelTokenizer:

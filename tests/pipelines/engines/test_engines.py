@@ -97,6 +97,24 @@ def test_going_on_from_a_cut_gives_the_same_tokens(engine: Engine, run: Loop) ->
         assert rest.finish == whole.finish
 
 
+def test_a_given_text_is_as_likely_as_when_it_was_written(engine: Engine, run: Loop) -> None:
+    async def read() -> tuple[list[Completion], list[Completion]]:
+        written = await ask(engine, n=3, max_tokens=15)
+        texts = [(engine.encode(QUESTION) + w.token_ids, len(w.token_ids)) for w in written]
+        again = [ask(engine, ids=ids, max_tokens=1, scored=count) for ids, count in texts]
+        return written, [c for answer in await asyncio.gather(*again, ask(engine, max_tokens=5)) for c in answer]
+
+    written, again = run(read())
+    assert again.pop().finish == "length"  # computed in the same batch
+    for wrote, told in zip(written, again, strict=True):
+        if engine.identity.engine == "scripted":
+            assert told.error == "no model: it cannot tell how likely a given text is"
+            continue
+        check_whole(engine, told.model_copy(update={"tokens": len(told.token_ids)}))
+        assert (told.text, told.token_ids) == (wrote.text, wrote.token_ids)
+        assert told.logprobs == pytest.approx(wrote.logprobs, abs=1e-3)
+
+
 def test_truncation_comes_back_as_length(engine: Engine, run: Loop) -> None:
     for completion in run(ask(engine, n=3, max_tokens=5)):
         check_whole(engine, completion)

@@ -72,7 +72,7 @@ def test_an_answer_that_drips_ends_at_its_time_limit(run: Loop) -> None:
 
 
 def test_a_list_of_models_that_drips_or_has_no_end_is_refused(run: Loop, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("stepforge.pipelines.engines.served_model.CONNECT_SECONDS", 0.2)
+    monkeypatch.setattr("stepforge.pipelines.engines.server_requests.CONNECT_SECONDS", 0.2)
     for chunks, said in ((drip, "no answer within 0.2 s"), (without_end, "longer than")):
         with pytest.raises(BadInput, match=said):
             opened(run, Hostile(models=httpx.Response(200, stream=Stream(chunks))))

@@ -11,9 +11,8 @@ from stepforge.generators.families.sequences import Sequence
 from stepforge.generators.family import Family
 from stepforge.generators.policy import complete_each
 from stepforge.pipelines.engines import ScriptedEngineSettings
-from stepforge.pipelines.engines.scripted_engine import ScriptedEngine
+from stepforge.pipelines.engines.scripted_engine import ScriptedEngine, read_position
 from stepforge.pipelines.engines.scripted_plan import find_question
-from stepforge.pipelines.engines.scripted_writer import read_position
 from stepforge.schemas.problem import Problem
 from stepforge.schemas.protocols import Completion, Prompt, Sampling
 

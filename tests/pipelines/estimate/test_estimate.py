@@ -15,8 +15,7 @@ from stepforge.pipelines.engines import ScriptedEngineSettings
 from stepforge.pipelines.engines.scripted_engine import ScriptedEngine
 from stepforge.pipelines.estimate.pilot import Phase, Pilot, PilotWorker, measure, pilot_engines
 from stepforge.pipelines.estimate.sample import draw
-from stepforge.pipelines.estimate.speed import StepTime, mean_active, step_time
-from stepforge.pipelines.estimate.trace import Call, Trace, TracedEngine
+from stepforge.pipelines.estimate.speed import Call, StepTime, Trace, TracedEngine, mean_active, step_time
 from stepforge.pipelines.settings.run_file import RunFile
 from stepforge.schemas.errors import BadInput
 from stepforge.schemas.protocols import Completion, Prompt, Sampling

@@ -6,12 +6,10 @@ from random import Random
 import pytest
 
 from stepforge.pipelines.engines import ScriptedEngineSettings, VllmEngineSettings
-from stepforge.pipelines.estimate.estimate import computed_together
-from stepforge.pipelines.estimate.estimate_text import amount
+from stepforge.pipelines.estimate.estimate import amount, computed_together
 from stepforge.pipelines.estimate.forecast import Plan, forecast
 from stepforge.pipelines.estimate.pilot import Pilot, PilotProblem
-from stepforge.pipelines.estimate.speed import StepTime
-from stepforge.pipelines.estimate.trace import Call
+from stepforge.pipelines.estimate.speed import Call, StepTime
 from stepforge.schemas.labeled import Cost
 
 # The forecast

@@ -15,8 +15,7 @@ from stepforge.pipelines.exports import (
     ShortLong,
     StepPreference,
 )
-from stepforge.pipelines.exports.chat import Chat
-from stepforge.pipelines.exports.conversations import said, turn
+from stepforge.pipelines.exports.chat import Chat, said, turn
 from stepforge.pipelines.reports.card.training_notes import training_note
 from stepforge.schemas.arrow import to_table
 from stepforge.schemas.labeled import LabeledProblem

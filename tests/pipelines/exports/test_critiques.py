@@ -8,7 +8,7 @@ from exported_rows import ROWS, rows_of
 
 from stepforge.labelers import Judge
 from stepforge.pipelines.exports import Stepwise, Verification
-from stepforge.pipelines.exports.critiques import judged_critiques, worked_critiques
+from stepforge.pipelines.exports.verification import judged_critiques, worked_critiques
 from stepforge.schemas.problem import Problem, Quantity, Truth
 from stepforge.schemas.rollout import Step
 

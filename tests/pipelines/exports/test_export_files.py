@@ -11,7 +11,7 @@ from exported_rows import ROWS, WITH_ROWS, rows_of
 from pydantic import ValidationError
 from scripted_rows import curated_run, exported_run
 
-from stepforge.pipelines.datasets import split_files
+from stepforge.pipelines.datasets import splits
 from stepforge.pipelines.datasets.columns import ProblemColumns, columns_of
 from stepforge.pipelines.datasets.writer import rows_by_split
 from stepforge.pipelines.exports import EXPORTS, AnyExport, Stepwise
@@ -84,13 +84,13 @@ def test_a_name_that_is_no_plain_name_is_refused(name: str) -> None:
 
 
 def test_files_and_row_groups_are_bounded_and_nothing_is_lost(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(split_files, "GROUP_BYTES", 20_000)
-    monkeypatch.setattr(split_files, "FILE_BYTES", 60_000)
+    monkeypatch.setattr(splits, "GROUP_BYTES", 20_000)
+    monkeypatch.setattr(splits, "FILE_BYTES", 60_000)
     rows: list[Record] = [
         row.model_copy(update={"problem_id": f"{i}"}) for i in range(20) for row in rows_of(Stepwise())
     ]
     tables = (to_table(rows[start : start + 7], Stepwise.row) for start in range(0, len(rows), 7))
-    parts = split_files.write_split(tmp_path, "train", tables, "0")
+    parts = splits.write_split(tmp_path, "train", tables, "0")
     assert [path.name for path in parts] == [f"train-{i:05d}-of-{len(parts):05d}.parquet" for i in range(len(parts))]
     assert len(parts) > 2
     assert [r for path in parts for r in from_table(pq.read_table(path), Stepwise.row)] == rows

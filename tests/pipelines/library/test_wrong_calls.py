@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 
 import stepforge
+from stepforge.pipelines.engines.scripted_engine import ScriptedEngine
 
 TASK = stepforge.Task(question="Start with 7. Add 5.", answer="12", solutions=("7 + 5 = 13\nAnswer: 13",))
 
@@ -54,6 +55,22 @@ def test_a_wrong_call_is_refused(changed: dict[str, Any], error: type[Exception]
     call: dict[str, Any] = {"tasks": [TASK], "labeler": "omega_prm", "engine": complete, **changed}
     with pytest.raises(error, match=said):
         stepforge.label_solutions(call["tasks"], call["labeler"], engine=call["engine"])
+
+
+def test_the_engine_is_closed_where_the_reward_model_cannot_be_opened(monkeypatch: pytest.MonkeyPatch) -> None:
+    closed: list[ScriptedEngine] = []
+
+    async def close(engine: ScriptedEngine) -> None:
+        closed.append(engine)
+
+    class Missing:
+        async def open(self) -> stepforge.Scorer:
+            raise stepforge.BadInput("no such model")
+
+    monkeypatch.setattr(ScriptedEngine, "close", close)
+    with pytest.raises(stepforge.BadInput, match="no such model"):
+        stepforge.label_solutions([TASK], engine=stepforge.ScriptedEngineSettings(), scorer=Missing())
+    assert len(closed) == 1
 
 
 def test_some_failed_calls_are_a_warning() -> None:

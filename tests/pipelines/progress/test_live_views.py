@@ -15,8 +15,17 @@ from run_states import RUN, Clock, counters, fed, report, snapshot
 
 from stepforge.pipelines.progress.engine_meter import EngineMeter
 from stepforge.pipelines.progress.live_table import Lines, LiveTable, live_table, view_of
-from stepforge.pipelines.progress.snapshot import EngineProgress, Snapshot
-from stepforge.pipelines.progress.text import duration, end_text, engine_text, fill_text, progress_line, rate, reasons
+from stepforge.pipelines.progress.snapshot import (
+    EngineProgress,
+    Snapshot,
+    duration,
+    end_text,
+    engine_text,
+    fill_text,
+    progress_line,
+    rate,
+    reasons,
+)
 from stepforge.pipelines.run_folder.ledger import StageTotal, price, stage_totals
 from stepforge.pipelines.storage.layout import SHARD_STAGES
 

@@ -3,8 +3,7 @@
 import pytest
 from run_states import Clock, counters, fed, report, shard_plan
 
-from stepforge.pipelines.progress.engine_meter import EngineMeter
-from stepforge.pipelines.progress.pace import Pace
+from stepforge.pipelines.progress.engine_meter import EngineMeter, Pace
 from stepforge.pipelines.progress.snapshot import EngineProgress, Speed
 from stepforge.pipelines.storage.layout import SHARD_STAGES
 

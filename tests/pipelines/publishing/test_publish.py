@@ -178,7 +178,7 @@ def test_more_files_than_a_listing_has_on_a_page_are_one_commit(
     tmp_path: Path, hub: LoopbackHub, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("stepforge.pipelines.datasets.shard_parts.BATCH_ROWS", 1)
-    monkeypatch.setattr("stepforge.pipelines.datasets.split_files.FILE_BYTES", 1)
+    monkeypatch.setattr("stepforge.pipelines.datasets.splits.FILE_BYTES", 1)
     monkeypatch.setattr("loopback_hub.PAGE", 8)
     folder = small_run(tmp_path / "run", problems=8, exports=("stepwise",)).folder
     local = dataset_of(folder)

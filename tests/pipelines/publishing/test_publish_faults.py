@@ -27,7 +27,7 @@ def versions(tmp_path_factory: pytest.TempPathFactory) -> tuple[LocalDataset, Lo
     """Two versions of five and four files; from one to the other two files are removed, one is new, three change."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("stepforge.pipelines.datasets.shard_parts.BATCH_ROWS", 1)
-        patch.setattr("stepforge.pipelines.datasets.split_files.FILE_BYTES", 1)
+        patch.setattr("stepforge.pipelines.datasets.splits.FILE_BYTES", 1)
         first = small_run(tmp_path_factory.mktemp("first"), problems=8, exports=("stepwise",)).folder
         second = small_run(tmp_path_factory.mktemp("second"), problems=4, exports=("stepwise",)).folder
     assert isinstance(first, Path)

@@ -63,7 +63,7 @@ def test_every_section_is_there_and_nothing_comes_from_elsewhere(small: Layout) 
 
 
 def test_losses_are_named_with_an_example(small: Layout, tmp_path: Path) -> None:
-    from stepforge.pipelines.reports.loss_examples import loss_examples
+    from stepforge.pipelines.reports.examples import loss_examples
     from stepforge.pipelines.run_folder.ledger import StageTotal
     from stepforge.pipelines.storage.shards import write_shard
 

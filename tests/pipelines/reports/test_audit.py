@@ -8,10 +8,11 @@ from judgments import TRUTH, judged
 from stepforge.labelers.cascade import FOR_A_PERSON
 from stepforge.labelers.consensus import agreed
 from stepforge.pipelines.reports.label_accuracy import (
-    accuracies,
     auc,
+    counted,
     harmonic_mean,
     judge_problem,
+    label_figures,
     step_auc,
     truths_of,
 )
@@ -71,8 +72,8 @@ def test_problems_without_a_truth_count_nowhere() -> None:
 def test_a_reason_to_abstain_is_counted_without_what_each_labeler_said() -> None:
     apart = agreed("consensus", [verdict_of("x", 1), verdict_of("y", 2)])
     assert apart.reason == "labelers disagree: x step 2, y step 3"
-    for reason, counted in ((apart.reason, "labelers disagree"), (FOR_A_PERSON, FOR_A_PERSON)):
-        assert _kind_of_reason(Verdict(labeler="z", first_error=None, abstained=True, reason=reason)) == counted
+    for reason, kind in ((apart.reason, "labelers disagree"), (FOR_A_PERSON, FOR_A_PERSON)):
+        assert _kind_of_reason(Verdict(labeler="z", first_error=None, abstained=True, reason=reason)) == kind
 
 
 def test_steps_that_cannot_be_judged_are_left_out() -> None:
@@ -81,17 +82,16 @@ def test_steps_that_cannot_be_judged_are_left_out() -> None:
 
 
 def test_accuracies_by_hand() -> None:
-    figures = accuracies(
-        [
-            judged(1, 1),
-            judged(2, 1),
-            judged(None, 1, abstained=True),
-            judged(None, 0, correct=True),
-            judged(None, None, correct=True),
-            judged(2, None, correct=True),
-            judged(1, 1, correct=True),
-        ]
-    )
+    found = [
+        judged(1, 1),
+        judged(2, 1),
+        judged(None, 1, abstained=True),
+        judged(None, 0, correct=True),
+        judged(None, None, correct=True),
+        judged(2, None, correct=True),
+        judged(1, 1, correct=True),
+    ]
+    figures = label_figures(counted(found)).model_dump()
     assert figures["first_error_accuracy"] == 1 / 3
     assert figures["correct_solution_accuracy"] == 1 / 2
     assert isclose(figures["processbench_f1"], 2 * (1 / 3) * 0.5 / (1 / 3 + 0.5))
@@ -107,7 +107,7 @@ def test_accuracies_by_hand() -> None:
 
 
 def test_nothing_to_measure_is_none_and_not_zero() -> None:
-    assert accuracies([])["processbench_f1"] is None
+    assert label_figures(counted([])).processbench_f1 is None
     assert harmonic_mean(0.0, 0.0) == 0.0
 
 

@@ -3,9 +3,9 @@
 from fakes import IDENTITY, a_problem, a_solution, verdict_of
 from judgments import TRUTH
 
-from stepforge.pipelines.reports.chosen import CHOSEN, KINDS, Choice
+from stepforge.pipelines.reports.examples import CHOSEN, KINDS, Choice
 from stepforge.pipelines.reports.label_shape import ShapeTally
-from stepforge.pipelines.reports.share import share_of
+from stepforge.schemas.interval import share_of
 from stepforge.schemas.labeled import LabeledProblem, LabeledSolution, StepLabel, Verdict
 from stepforge.schemas.rollout import Outcome, Rollout, Start
 

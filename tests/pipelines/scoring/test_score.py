@@ -12,13 +12,13 @@ from typer.testing import CliRunner
 
 from stepforge.cli import app
 from stepforge.labelers import ChangePoint
-from stepforge.pipelines.scorers.named import named_scorer
-from stepforge.pipelines.scoring.best_of_n import any_right, ballot, best, choices, majority, weighted
+from stepforge.pipelines.scorers import named_scorer
+from stepforge.pipelines.scoring.best_of_n import any_right, ballot, best, choices, curves, majority, weighted
 from stepforge.pipelines.scoring.calibration import calibration_figures, ece, fitted
 from stepforge.pipelines.scoring.cases import NONE, Case, cases_on, file_cases
 from stepforge.pipelines.scoring.first_errors import best_threshold, first_below, first_errors, step_aucs
 from stepforge.pipelines.scoring.probes import altered, confident, padded, probe_all, restated
-from stepforge.pipelines.scoring.score import ScoreRequest, curves, score
+from stepforge.pipelines.scoring.score import ScoreRequest, score
 from stepforge.schemas.errors import BadInput
 from stepforge.schemas.protocols import EngineIdentity, StepScores
 

@@ -12,9 +12,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse
 from starlette.routing import Route
 
-from stepforge.pipelines.serving.guard import Limits
-from stepforge.pipelines.serving.loopback import loopback_app, serve
-from stepforge.pipelines.serving.meter import Meter
+from stepforge.pipelines.serving.loopback import Limits, Meter, loopback_app, serve
 from stepforge.schemas.errors import BadInput
 
 TOKEN = "a-token"  # noqa: S105

@@ -1,6 +1,7 @@
-"""``croissant.json``: the data sets in MLCommons' Croissant 1.1, with its Responsible-AI fields filled from the run.
+"""The data sets described for programs: ``croissant.json`` (MLCommons' Croissant 1.1, with its Responsible-AI fields
+filled from the run) and ``dataset_info.json``, LLaMA-Factory's index of a folder of data sets (``--dataset_dir``).
 
-It has no date: data contains no times, and the publication date is not known here.
+They have no date: data contains no times, and the publication date is not known here.
 """
 
 from collections.abc import Mapping
@@ -11,7 +12,8 @@ from stepforge.labelers import speaking
 from stepforge.pipelines.datasets.splits import SPLITS
 from stepforge.pipelines.datasets.stamp import read_stamp, stamp_file
 from stepforge.pipelines.exports import AnyExport
-from stepforge.pipelines.exports.rows import name_only
+from stepforge.pipelines.exports.chat import Chat
+from stepforge.pipelines.exports.contract import name_only
 from stepforge.pipelines.reports.card.contents import Contents
 from stepforge.pipelines.reports.card.front_matter import exports_with_rows, licenses_of, tags_of
 from stepforge.pipelines.reports.card.sections import BIBTEX, LIMITS, decontamination
@@ -138,3 +140,43 @@ def _field(records: str, place: str, column: pa.Field) -> list[Node]:
 
 def _node(kind: str, name: str, **about: object) -> Node:
     return {"@type": f"cr:{kind}", "@id": name, "name": name, **about}
+
+
+DATASET_INFO = "dataset_info.json"
+TAGS = {
+    "role_tag": "role",
+    "content_tag": "content",
+    "user_tag": "user",
+    "assistant_tag": "assistant",
+    "observation_tag": "tool",
+    "function_tag": "function_call",
+    "system_tag": "system",
+}
+
+
+def dataset_info(run: RunFile, layout: Layout) -> Mapping[str, object]:
+    """Return an entry for each training file that LLaMA-Factory can read, by the data set's name.
+
+    Rows that hold a rendered prompt are left out: it would add its own template around them.
+    """
+    entries = {}
+    for export in exports_with_rows(run, layout):
+        described = _llama_factory(export)
+        files = sorted(path.name for path in (layout.datasets / export.name).glob("train-*.parquet"))
+        for number, file in enumerate(files if described else ()):
+            name = export.name if len(files) == 1 else f"{export.name}_{number}"
+            entries[name] = {"file_name": f"{export.name}/{file}", "formatting": "sharegpt", **described, "tags": TAGS}
+    return entries
+
+
+def _llama_factory(export: AnyExport) -> Mapping[str, object]:
+    if export.kind in ("verification", "rlhflow"):
+        return {"columns": {"messages": "messages" if export.kind == "verification" else "conversations"}}
+    if not isinstance(export, Chat) or not export.chat:
+        return {}
+    if export.answers == "two":
+        columns = {"messages": "prompt", "chosen": "chosen", "rejected": "rejected"}
+        return {"ranking": True, "columns": columns} if export.layout == "llama_factory" else {}
+    if export.answers == "masked" or export.layout == "trl":
+        return {}
+    return {"columns": {"messages": "messages", **({"kto_tag": "label"} if export.kind == "kto" else {})}}
