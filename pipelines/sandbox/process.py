@@ -72,9 +72,7 @@ class Zygote:
     ) -> list[Locked]:
         """Start a confined process for each kind of work, with these files, which are closed here.
 
-        Raises:
-            NoIsolation: this machine has no barriers.
-            OSError: the zygote is gone.
+        Raises NoIsolation: this machine has no barriers; OSError: the zygote is gone.
         """
         control = self._control or self._begin()
         asked = {
