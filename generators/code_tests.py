@@ -25,8 +25,8 @@ def unit_tests(cells: Cells, seconds: float, over_limit: OverLimit) -> UnitTests
         cells.bad("tests", "is neither a text nor a list of texts; write Python assertions")
     try:
         tree = ast.parse(value)
-    except (SyntaxError, ValueError, RecursionError) as error:
-        cells.bad("tests", f"is not Python ({str(error)[:80]}); correct or remove the row")
+    except (SyntaxError, ValueError, RecursionError, MemoryError) as error:  # the last of a text that nests too deep
+        cells.bad("tests", f"is not Python ({str(error)[:80] or 'nested too deep'}); correct or remove the row")
     entry_point = cells.text("entry_point") or _first_called(tree)
     if entry_point is None or not entry_point.isidentifier():
         cells.bad("tests", "calls no function; name the column of its name as entry_point")

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from difflib import get_close_matches
+from typing import TypeGuard
 
 from stepforge.schemas.errors import BadInput
 
@@ -63,7 +64,7 @@ def hint(field: str, column: str, columns: Sequence[str]) -> str:
     return f'did you mean {field} = "{alike[0]}"?' if alike else f"set {field} to the right one"
 
 
-def is_chat(value: object) -> bool:
+def is_chat(value: object) -> TypeGuard[Sequence[Mapping[str, object]]]:
     return isinstance(value, list | tuple) and bool(value) and all(_role(turn) for turn in value)
 
 
@@ -102,9 +103,8 @@ def _role(turn: object) -> str:
     return role if isinstance(role, str) else ""
 
 
-def _turns(messages: object, roles: Sequence[str]) -> list[str]:
-    turns = messages if isinstance(messages, list | tuple) else []
-    return [_content(turn.get("content", turn.get("value"))) for turn in turns if _role(turn) in roles]
+def _turns(messages: Sequence[Mapping[str, object]], roles: Sequence[str]) -> list[str]:
+    return [_content(turn.get("content", turn.get("value"))) for turn in messages if _role(turn) in roles]
 
 
 def _content(content: object) -> str:

@@ -8,6 +8,7 @@ from bisect import bisect_left
 from collections.abc import Awaitable, Callable, Sequence
 from functools import cached_property, lru_cache, partial
 from hashlib import blake2b
+from itertools import accumulate
 
 from pydantic import TypeAdapter
 
@@ -213,10 +214,9 @@ class PromptedPolicy:
         if not token_ids:
             return _STEPS.validate_python([{"text": piece} for piece in pieces])
         steps: list[dict[str, object]] = []
-        position = first_token = start = 0
-        for i, piece in enumerate(pieces):
-            position += len(piece)
-            last = i == len(pieces) - 1
+        first_token = start = 0
+        for position in accumulate(map(len, pieces)):
+            last = position == len(text)
             token = len(token_ids) if last else min(bisect_left(token_ends, position) + 1, len(token_ids))
             end = len(text) if last else token_ends[token - 1]
             if end > start:

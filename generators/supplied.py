@@ -141,8 +141,8 @@ def _start(cells: Cells, said: object, length: int) -> int | None:
     spans = said if isinstance(said, list | tuple) and not (said and _whole(said[0]) is not None) else [said]
     starts: list[int] = []
     for span in spans:
-        first = span.get("start") if isinstance(span, Mapping) else span[0] if isinstance(span, list | tuple) else None
-        start = _whole(first)
+        ends = span if isinstance(span, list | tuple) else [span.get("start") if isinstance(span, Mapping) else None]
+        start = _whole(next(iter(ends), None))
         if start is None or not 0 <= start < length:
             cells.bad("error_span", f"{str(span)[:60]!r} is not a span [start, end] of the solution's characters")
         starts.append(start)

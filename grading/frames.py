@@ -56,10 +56,7 @@ def last_word(text: str) -> str:
     """The response without its thinking and without anything after its end of turn."""
     start, length = max((text.rfind(end), len(end)) for end in ENDS_OF_THOUGHT)
     text = _SOLUTION.sub(" ", text[start + length :]) if start >= 0 else text
-    opening = _OPENING.match(text)
-    text = text[opening.end() :] if opening is not None else text
-    end = _END_OF_TURN.search(text)
-    text = text[: end.start()] if end is not None else text
+    text = _END_OF_TURN.split(_OPENING.sub("", text, count=1), maxsplit=1)[0]
     return _before_next_question(_HTML.sub(" ", text) if "<" in text else text)
 
 
@@ -76,14 +73,9 @@ def _before_next_question(text: str) -> str:
 
 
 def tagged(text: str) -> str | None:
-    if "<" not in text:
+    if "<" not in text or not (openings := list(_TAG.finditer(text))):
         return None
-    openings = list(_TAG.finditer(text))
-    if not openings:
-        return None
-    inside = text[openings[-1].end() :]
-    closing = inside.find("</")
-    return inside[: closing if closing >= 0 else len(inside)].strip()
+    return text[openings[-1].end() :].partition("</")[0].strip()
 
 
 def in_json(text: str) -> str | None:

@@ -127,8 +127,7 @@ def last_value(text: str) -> str | None:
             if len(values_of(sentence[rounded.end() :])) == 1:
                 return rounded[1].rstrip(",.")
         aside = _ASIDE.search(sentence)
-        before = values_of(sentence[: aside.start()]) if aside is not None else []
-        if before and aside is not None:  # the same quantity once more, or how it came about
+        if aside and (before := values_of(sentence[: aside.start()])):  # the same once more, or how it came about
             return f"{before[-1]}, {aside[1]}" if _QUANTITY.fullmatch(aside[1]) else before[-1]
         bold = [b for b in _BOLD.findall(sentence) if any(c.isdigit() for c in b)]
         values = _after_equals(sentence) or values_of(bold[-1] if bold else sentence)

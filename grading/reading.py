@@ -39,7 +39,7 @@ _GROUPED = re.compile(r"(?<!\d)\d{1,3}(?: \d{3})+(?!\d)", re.ASCII)
 _JUXTAPOSED = re.compile(r"(?<![\d_^,.])\d[\d.]*\s+(?=[\d.]*\d(?!\d*\s*/))", re.ASCII)
 _MATRIX = re.compile(r"\\begin\{(?![vV]matrix)[a-z]*(?:matrix|array)\}")
 _ENVIRONMENT = re.compile(r"\\(?:begin|end)\{[a-z]*\}(?:\{[lcr| ]*\})?")
-_MEMBERSHIP = re.compile(r"\s*[A-Za-z]\s*\\in(?![A-Za-z])\s*")
+_MEMBERSHIP = re.compile(r"\A\s*[A-Za-z]\s*\\in(?![A-Za-z])\s*")
 _DECLARED = re.compile(
     r"((?:[^<>\\]|\\(?!le|ge|ne|in(?![a-z])))+?)[,;\s]\s*\(?(?:\\text\{[^{}]*\}\s*)?([a-z])\s*\\in\s*\\mathbb\s*\{?Z\}?\s*\)?"
 )
@@ -65,21 +65,18 @@ _NOTHING = frozenset(
 _TEXT_ONLY = re.compile(r"\\text\{[^{}]*\}")
 _TRIGONOMETRIC = re.compile(r"(?:sin|cos|tan|cot|sec|csc)(?![A-Za-z])")
 _DEGREES = re.compile(r"(\d+(?:\.\d+)?)\s*degrees", re.ASCII)
-_PREFIX = re.compile(r"\s*\\text\{[^{}]*(?:\bis|=|:|\bare)\s*\}\s*(?=\S)")
+_PREFIX = re.compile(r"\A\s*\\text\{[^{}]*(?:\bis|=|:|\bare)\s*\}\s*(?=\S)")
 _DOTTED = re.compile(r"(-?)(\d*)\.(\d*?)(\d{1,6}?)\4{1,}\d*\.\.\.", re.ASCII)
 _MOD = re.compile(r"\s*(?:\\pmod\s*\{?\s*\w+\s*\}?|\(?\s*\\(?:bmod|mod)\s*\{?\s*\w+\s*\}?\s*\)?)\s*$")
 
 
 @lru_cache(maxsize=1 << 14)
 def read_answer(text: str) -> Reading:
-    body = text.strip()
-    prefix = _PREFIX.match(body)
-    body = body[prefix.end() :] if prefix else body
+    body = _PREFIX.sub("", text.strip())
     body = _MOD.sub("", body) or body
     declared = _DECLARED.fullmatch(body)
     body = declared[1] if declared and declared[2] in declared[1] else body
-    member = _MEMBERSHIP.match(body)
-    body = body[member.end() :] if member else body
+    body = _MEMBERSHIP.sub("", body)
     if without_text_commands(body).strip().casefold() in _ALL_REALS:
         return read_answer("\\mathbb{R}")
     if (named := _NAMED_TIME.fullmatch(body)) is not None:
@@ -125,8 +122,7 @@ def _compound(text: str) -> Reading:
         return equation
     if "\\pm" in text or "\\mp" in text:
         return _both_signs(text)
-    words = _words(flat if flat != text and "," in flat else text)
-    return words if words is not None else Unread(text)
+    return _words(flat if flat != text and "," in flat else text) or Unread(text)
 
 
 def _single(inside: str, kind: ItemsKind, bracket: str) -> Reading:

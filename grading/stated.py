@@ -101,14 +101,11 @@ def recalculated(texts: Iterable[str], answer: str) -> str | None:
 
 def _corrected(expression: str, right: Mapping[Fraction | None, Fraction]) -> str:
     """Put the right value in an operand's place, once for each: in ``3 * 3 mod 17`` the other 3 is the problem's."""
-    used: set[Fraction | None] = set()
+    left = dict(right)
 
     def term(match: re.Match[str]) -> str:
         value = fraction(match[0])
-        if value not in right or value in used:
-            return match[0]
-        used.add(value)
-        return f"({right[value]})"
+        return f"({left.pop(value)})" if value in left else match[0]
 
     return _TERM.sub(term, expression)
 
@@ -118,8 +115,7 @@ def _calculations(text: str) -> list[tuple[str, ...]]:
     """Return the sides of each equation that gives an expression's value; ``x = 42 / 7 = 6`` does, too."""
     found = [tuple(s for s in sides if s != "x") for sides in stretches(plain(_PERCENT.sub(r"(\1/100)", text)))]
     numbers = [sides for sides in found if sides and not any("x" in side for side in sides)]
-    worked = [sides for sides in numbers if any(map(_OPERATION.search, sides[:-1]))]
-    return [sides for sides in worked if _TERM.fullmatch(sides[-1].strip("-() "))]
+    return [s for s in numbers if any(map(_OPERATION.search, s[:-1])) and _TERM.fullmatch(s[-1].strip("-() "))]
 
 
 def plain(text: str) -> str:

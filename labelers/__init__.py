@@ -28,22 +28,9 @@ from stepforge.labelers.sequential import Sequential as Sequential
 from stepforge.labelers.sprt import SPRT as SPRT
 from stepforge.schemas.own_part import OrOwn
 
+_MonteCarlo = ChangePoint | MathShepherd | Sequential | OmegaPRM | EpicPRM | AMCS | SCAN | SPRT
 AnyLabeler = Annotated[
-    ChangePoint
-    | MathShepherd
-    | Sequential
-    | OmegaPRM
-    | EpicPRM
-    | AMCS
-    | SCAN
-    | SPRT
-    | AnswerLikelihood
-    | RewardModel
-    | Cascade
-    | Judge
-    | Consensus
-    | Oracle
-    | Contrast,
+    _MonteCarlo | AnswerLikelihood | RewardModel | Cascade | Judge | Consensus | Oracle | Contrast,
     Field(discriminator="kind"),
     OrOwn(Labeler, Combiner, FollowUp),
 ]

@@ -116,9 +116,7 @@ class Cascade(LabelPart):
 
     def _open(self, verdict: Verdict) -> bool:
         """Whether a verdict settles nothing yet."""
-        if verdict.posterior is None:
-            return verdict.abstained
-        return verdict.abstained or max(verdict.posterior) < self.sure
+        return verdict.abstained or (verdict.posterior is not None and max(verdict.posterior) < self.sure)
 
     def _standing(self, verdict: Verdict, later: Verdict | None) -> Verdict:
         """Return the verdict in the cascade's own name: the later one where the first was open."""

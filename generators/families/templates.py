@@ -92,20 +92,19 @@ def _templates(folder: Path) -> Iterator[Template]:
             fields = tomllib.loads(_text(file))
             if "question_annotated" in fields:
                 yield read_template(file.relative_to(folder).as_posix(), fields)
-        except (tomllib.TOMLDecodeError, TemplateError) as error:
+        except (tomllib.TOMLDecodeError, TemplateError, RecursionError) as error:
             raise BadInput(f"{file}: {error}; correct or remove the template") from None
 
 
 def _lists(file: Path) -> dict[str, Value]:
-    if not file.is_file():
-        return {}
+    text = _text(file) if file.is_file() else "{}"
     try:
-        lists = json.loads(_text(file))
-    except ValueError as error:
+        lists = json.loads(text)
+        if not isinstance(lists, dict):
+            raise ValueError("is not an object")
+        return {str(name): _value(items) for name, items in lists.items()}
+    except (ValueError, RecursionError) as error:
         raise BadInput(f"{file}: {error}; it holds lists of names and words by name") from None
-    if not isinstance(lists, dict):
-        raise BadInput(f"{file}: is not an object; it holds lists of names and words by name")
-    return {str(name): _value(items) for name, items in lists.items()}
 
 
 def _value(item: object) -> Value:

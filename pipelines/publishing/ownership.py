@@ -7,9 +7,9 @@ from collections.abc import Callable
 from stepforge.pipelines.publishing.local_dataset import PART, SUMS, LocalDataset
 from stepforge.pipelines.publishing.plan import Remote
 from stepforge.pipelines.reports.card import CARD, CARD_BYTES, FIGURES
+from stepforge.pipelines.reports.card.contents import SESSION_ROWS, SESSIONS
 from stepforge.pipelines.reports.card.index_files import CROISSANT, DATASET_INFO
 from stepforge.pipelines.reports.card.kept import read_card
-from stepforge.pipelines.reports.card.sessions import SESSION_ROWS, SESSIONS
 from stepforge.schemas.errors import BadInput
 
 OURS = re.compile(

@@ -17,7 +17,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from stepforge.pipelines.report_page import figures
-from stepforge.pipelines.reports.card.provenance import settings_text
+from stepforge.pipelines.reports.card.front_matter import settings_text
 from stepforge.pipelines.reports.card.safe_text import shortened
 from stepforge.pipelines.reports.examples import REASONS, ChosenSolution
 from stepforge.pipelines.reports.records import Report

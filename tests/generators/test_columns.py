@@ -167,7 +167,7 @@ def test_labels_that_cannot_be_are_refused(settings: dict[str, str], value: obje
 
 
 def test_spans_outside_the_text_are_refused() -> None:
-    for span in ([10, 12], [-1, 2], ["a", "b"], {"end": 3}, [[1, 2], 7]):
+    for span in ([10, 12], [-1, 2], ["a", "b"], {"end": 3}, [[1, 2], 7], [[]], [[1, 2], []]):
         with pytest.raises(BadInput, match="error_span"):
             item({"s": "0123456789", "e": span}, solution="s", error_span="e")
 

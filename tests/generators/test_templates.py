@@ -107,6 +107,7 @@ def test_numbers_are_shown_as_decimals_where_they_end(value: Fraction, text: str
         ("a.toml", 'question_annotated = "x"\nanswer_annotated = "#### 1"', "no #answer"),
         ("a.toml", 'question_annotated = "x\\n#answer: 2"\nanswer_annotated = "#### 1"', "the answer is '2'"),
         ("a.toml", IMPOSSIBLE, "no draw"),
+        ("a.toml", "x = " + "[" * 5000 + "]" * 5000, "recursion"),
         ("b.txt", "", "holds no template"),
     ],
 )
@@ -150,3 +151,11 @@ def test_a_run_checks_the_set_before_it_starts_and_names_its_license(tmp_path: P
         preflight(run(tmp_path))
     assert licenses_of(run(FOLDER)) == ["unknown"]
     assert source_licenses(run(FOLDER, "mit")) == {"templates of templates": "mit"}
+
+
+@pytest.mark.parametrize("lists", ["[]", "{", '{"names": {"a": 1}}', '{"names": [null]}', '{"a": ' + "[" * 9000])
+def test_bad_lists_are_refused_by_name(tmp_path: Path, lists: str) -> None:
+    (tmp_path / "a.toml").write_text('question_annotated = "x\\n#answer: 1"\nanswer_annotated = "#### 1"')
+    (tmp_path / "replacements.json").write_text(lists)
+    with pytest.raises(BadInput, match="it holds lists of names and words by name"):
+        Templates(path=str(tmp_path)).item(0, 0)

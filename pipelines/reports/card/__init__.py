@@ -18,12 +18,18 @@ from stepforge.pipelines.datasets.stamp import (
     stamp_of_text,
     write_stamp,
 )
-from stepforge.pipelines.reports.card.contents import VALUE_BINS, Contents
+from stepforge.pipelines.reports.card.contents import (
+    SESSION_ROWS,
+    SESSIONS,
+    VALUE_BINS,
+    Contents,
+    SessionRow,
+    session_row,
+)
 from stepforge.pipelines.reports.card.front_matter import front_matter
 from stepforge.pipelines.reports.card.index_files import CROISSANT, DATASET_INFO, croissant, dataset_info
 from stepforge.pipelines.reports.card.kept import Card, digest_of, read_card
 from stepforge.pipelines.reports.card.sections import body
-from stepforge.pipelines.reports.card.sessions import SESSION_ROWS, SESSIONS, SessionRow, session_row
 from stepforge.pipelines.reports.charts import bars, count_bars, share_bars
 from stepforge.pipelines.reports.records import Report
 from stepforge.pipelines.settings.digest import digest_of as digest_of_mapping

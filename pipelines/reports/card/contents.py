@@ -1,18 +1,32 @@
-"""The contents of the curated rows, counted shard by shard, and twenty example solutions."""
+"""The contents of the curated rows, counted shard by shard, and twenty example solutions, also as session traces.
+
+The traces are a file for each in the layout that the Hub's viewer shows, and one of rows. ``datasets`` reads all
+configurations of a repository with the reader of the first, so the configuration ``traces`` is Parquet like the others,
+with the columns into which ``datasets`` itself turns traces. The Hub recognizes the JSON lines next to it by their
+content (hub docs, session-traces-format).
+"""
 
 import heapq
+import json
 from collections import Counter, defaultdict
 from collections.abc import Iterable
 from typing import NamedTuple
 
 from stepforge.labelers.oracle import oracle_verdict
+from stepforge.pipelines.exports.chat import said
+from stepforge.pipelines.exports.contract import Turn
 from stepforge.pipelines.exports.marked import StepLabels
 from stepforge.schemas.labeled import LabeledProblem, LabeledSolution, Verdict
 from stepforge.schemas.problem import Problem
+from stepforge.schemas.record import Record
 from stepforge.schemas.seeds import seed_of
 
 EXAMPLES = 20
 VALUE_BINS = 10
+SESSIONS = "traces"
+"""Folder and configuration of the traces; no export may have this name."""
+SESSION_ROWS = "train-sessions.parquet"
+HARNESS = "stepforge"
 
 
 class Example(NamedTuple):
@@ -75,3 +89,37 @@ class Contents:
         erring, clean = (sorted(self._shown[kind], reverse=True) for kind in (True, False))
         both = [example for pair in zip(erring, clean, strict=False) for example in pair]
         return [*both, *erring[len(clean) :], *clean[len(erring) :]]
+
+
+class SessionRow(Record):
+    harness: str
+    session_id: str
+    prompt: str
+    messages: tuple[Turn, ...]
+    num_user_messages: int
+    trace: str
+    """The lines of its file."""
+    outcome: str
+    first_error: int
+    labeler: str
+
+
+def session_row(example: Example) -> SessionRow:
+    """Return a solution as a session: a header, then one message per line."""
+    solution, problem = example.solution, example.problem
+    error = -1 if solution.verdict.first_error is None else solution.verdict.first_error
+    found = {"outcome": solution.rollout.outcome, "first_error": error, "labeler": solution.verdict.labeler}
+    header = {"type": "session", "harness": HARNESS, "id": solution.rollout.id, "name": problem.id, **found}
+    turns = [{"role": "user", "content": problem.question}, *said(solution.rollout.steps, "think")]
+    lines = [header, *({"type": "message", "message": turn} for turn in turns)]
+    return SessionRow(
+        harness=HARNESS,
+        session_id=solution.rollout.id,
+        prompt=problem.question,
+        messages=tuple(Turn.model_validate(turn) for turn in turns),
+        num_user_messages=1,
+        trace="".join(json.dumps(line, ensure_ascii=False) + "\n" for line in lines),
+        outcome=solution.rollout.outcome,
+        first_error=error,
+        labeler=solution.verdict.labeler,
+    )

@@ -1,13 +1,17 @@
-"""The card's YAML: what the Hub and ``load_dataset`` read."""
+"""What the card says of the run: its YAML, which the Hub and ``load_dataset`` read, and where the data comes from."""
 
 import re
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+
+import tomli_w
 
 from stepforge.pipelines.datasets.columns import source_of
 from stepforge.pipelines.datasets.writer import rows_by_split
 from stepforge.pipelines.exports import AnyExport
-from stepforge.pipelines.reports.card.sessions import SESSIONS
+from stepforge.pipelines.exports.contract import name_only
+from stepforge.pipelines.reports.card.contents import SESSIONS
+from stepforge.pipelines.reports.records import Report
 from stepforge.pipelines.settings.run_file import RunFile, problem_sets
 from stepforge.pipelines.storage.layout import Layout
 
@@ -22,6 +26,8 @@ TAGS = (
 """Of every card; the exports add their own."""
 TAGS_OF = {"rl_prompts": "rlvr", "preference": "dpo", "step_preference": "dpo", "kto": "kto", "step_advantages": "rl"}
 SIZES = ((1_000, "n<1K"), (10_000, "1K<n<10K"), (100_000, "10K<n<100K"), (1_000_000, "100K<n<1M"), (10**7, "1M<n<10M"))
+PRIVATE = ("path", "address", "api_key_variable", "workers")
+"""Settings about the machine, not the data."""
 
 
 def front_matter(run: RunFile, layout: Layout) -> "DatasetCardData":
@@ -64,3 +70,32 @@ def _config(name: str, layout: Layout, *, first: bool) -> Mapping[str, object]:
     splits = [split for split, rows in rows_by_split(layout, name).items() if rows]
     files = [{"split": split, "path": f"{name}/{split}-*.parquet"} for split in splits]
     return {"config_name": name, "data_files": files, **({"default": True} if first else {})}
+
+
+def identity_rows(report: Report) -> list[tuple[object, ...]]:
+    policy = report.policy.identity.model_dump() if report.policy.identity else {}
+    policy["model"] = name_only(policy.get("model", "-"))
+    wanted = ("model", "digest", "engine", "engine_version", "temperature", "top_p", "max_tokens")
+    rows: list[tuple[object, ...]] = [(name.replace("_", " "), policy.get(name, "-")) for name in wanted]
+    return [
+        *rows,
+        *([("policies", ", ".join(map(name_only, report.policy.several)))] if report.policy.several else []),
+        ("stepforge", report.run.version),
+        ("settings' digest", report.run.digest),
+        ("seed", report.run.seed),
+    ]
+
+
+def settings_text(run: RunFile) -> str:
+    """Return the run file without machine-specific settings: folders, addresses, names of variables."""
+    return tomli_w.dumps(_public(run.model_dump(mode="json")))
+
+
+def _public(value: Any) -> Any:
+    if isinstance(value, dict):
+        kept = {key: item for key, item in value.items() if item is not None and key not in PRIVATE}
+        return {
+            key: name_only(item) if key == "model" and isinstance(item, str) else _public(item)
+            for key, item in kept.items()
+        }
+    return [_public(item) for item in value] if isinstance(value, list) else value

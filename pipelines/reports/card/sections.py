@@ -9,7 +9,7 @@ from stepforge.labelers import speaking
 from stepforge.pipelines.datasets.columns import source_of
 from stepforge.pipelines.exports.marked import measured
 from stepforge.pipelines.reports.card.contents import Contents, Example
-from stepforge.pipelines.reports.card.provenance import identity_rows, settings_text
+from stepforge.pipelines.reports.card.front_matter import identity_rows, settings_text
 from stepforge.pipelines.reports.card.safe_text import cell, fenced, shortened, table
 from stepforge.pipelines.reports.card.training_notes import training_note
 from stepforge.pipelines.reports.records import LabelerFigures, Report
