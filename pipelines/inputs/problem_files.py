@@ -8,7 +8,7 @@ on earlier reads. A source is small and pickles: open and check it once, then se
 import json
 from collections.abc import Iterator, Sequence
 from functools import lru_cache
-from itertools import islice
+from itertools import chain, islice
 from pathlib import Path
 
 from stepforge.generators.columns import check_columns, stored_under
@@ -60,10 +60,10 @@ class ProblemSource:
                 yield self._outcome(name, raw, repeats.get(position))
             return
         known = self._surveyed()
-        firsts = known.firsts[start:stop]
-        there = self._raw_at({p for first in firsts for p in (first, *known.further.get(first, ()))})
-        for first in firsts:
-            outcomes = [self._outcome(*there[p], known.repeats.get(p)) for p in (first, *known.further.get(first, ()))]
+        problems = [(first, *known.further.get(first, ())) for first in known.firsts[start:stop]]
+        there = self._raw_at(set(chain.from_iterable(problems)))
+        for positions in problems:
+            outcomes = [self._outcome(*there[p], known.repeats.get(p)) for p in positions]
             items = [outcome for outcome in outcomes if isinstance(outcome, SourceItem)]
             yield together(items) if items else outcomes[0]
 

@@ -62,12 +62,7 @@ class JsonLines:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self.marks: list[Mark] = []
-        self.count = 0
-        for mark, _ in self._lines(Mark(0, 1)):
-            if self.count % INDEX_EVERY == 0:
-                self.marks.append(mark)
-            self.count += 1
+        self.marks, self.count = _indexed(self._lines(Mark(0, 1)))
         self.columns = _keys(self.read(0, ()))
 
     def __len__(self) -> int:
@@ -126,18 +121,13 @@ class Csv:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self.marks: list[Mark] = []
-        self.columns: tuple[str, ...] = ()
-        self.count = -1  # the header is the first record
-        for mark, fields in self._records(Mark(0, 1)):
-            if self.count < 0:
-                self.columns = unique_names(fields, path)
-            elif self.count % INDEX_EVERY == 0:
-                self.marks.append(mark)
-            self.count += 1
+        records = self._records(Mark(0, 1))
+        _, header = next(records, (None, []))
+        self.columns = unique_names(header, path)
+        self.marks, self.count = _indexed(records)
 
     def __len__(self) -> int:
-        return max(self.count, 0)
+        return self.count
 
     def read(self, start: int, names: tuple[str, ...]) -> Iterator[RawRow]:
         if start >= self.count:
@@ -158,6 +148,16 @@ class Csv:
                 mark = lines.mark
         except (csv.Error, UnicodeDecodeError) as error:
             raise BadInput(f"{self.path.name}, line {mark.number}: {_reason(error)}") from error
+
+
+def _indexed(rows: Iterable[tuple[Mark, object]]) -> tuple[list[Mark], int]:
+    """Return where every ``INDEX_EVERY``-th row begins, and how many there are."""
+    marks: list[Mark] = []
+    count = 0
+    for count, (mark, _) in enumerate(rows, start=1):
+        if (count - 1) % INDEX_EVERY == 0:
+            marks.append(mark)
+    return marks, count
 
 
 def unique_names(names: list[str], path: Path) -> tuple[str, ...]:

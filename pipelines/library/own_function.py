@@ -63,10 +63,7 @@ class FunctionEngine(TextEngine):
         return Completion.failed(reason)
 
     def check_failures(self) -> None:
-        """Warn of failed calls.
-
-        Raises RunFailed: every call failed, so there is no evidence.
-        """
+        """Warn of failed calls. Raises RunFailed: every call failed, so there is no evidence."""
         if not self._failures:
             return
         said = f"{len(self._failures)} of {self._calls} calls of the function failed, the first: {self._failures[0]}"

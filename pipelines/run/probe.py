@@ -22,8 +22,8 @@ LONGEST = 512
 SAMPLES = 8
 WARM = 1.5
 """Temperature of the second check: only a cache gives the same text eight times there."""
-READS_ONLY = frozenset({"judge", "oracle", "consensus", "reward_model"})
-"""Labelers that do not continue from beginnings."""
+READS_ONLY = frozenset({"answer_likelihood", "judge", "oracle", "consensus", "reward_model"})
+"""Labelers that sample no completion of a beginning."""
 
 
 @contextmanager

@@ -68,13 +68,11 @@ class Zygote:
         return None if self._process is None else self._process.pid
 
     def start(
-        self, work: dict[str, dict[str, int]], limits: Limits, reads: tuple[str, ...] = (), *, own_program: bool = False
+        self, work: dict[str, dict[str, socket.socket]], limits: Limits, reads: tuple[str, ...], *, own_program: bool
     ) -> list[Locked]:
-        """Start a confined process for each kind of work, with these files.
+        """Start a confined process for each kind of work, with these files, which are closed here.
 
-        Raises:
-            NoIsolation: this machine has no barriers.
-            OSError: the zygote is gone.
+        Raises NoIsolation: this machine has no barriers; OSError: the zygote is gone.
         """
         control = self._control or self._begin()
         asked = {
@@ -86,10 +84,12 @@ class Zygote:
             "processor": int(limits.seconds) + 2,
         }
         passed = [file for files in work.values() for file in files.values()]
-        socket.send_fds(control, [json.dumps(asked).encode()], passed)
+        socket.send_fds(control, [json.dumps(asked).encode()], [file.fileno() for file in passed])
         message, handles, _, _ = socket.recv_fds(control, 4096, len(work))
         if len(handles) != len(work):
             raise ConnectionResetError("the process that starts others is gone")
+        for file in passed:
+            file.close()
         return [Locked(*one) for one in zip(json.loads(message), handles, strict=True)]
 
     def end(self, locked: list[Locked]) -> None:

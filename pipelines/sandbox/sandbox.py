@@ -149,12 +149,7 @@ class _Execution(ExitStack[None]):
     def start(
         self, work: dict[str, dict[str, socket.socket]], reads: tuple[str, ...] = (), *, own_program: bool = False
     ) -> None:
-        """Start processes that hold these files, which are closed here."""
-        numbers = {name: {place: file.fileno() for place, file in files.items()} for name, files in work.items()}
-        self.callback(self.zygote.end, self.zygote.start(numbers, self.limits, reads, own_program=own_program))
-        for files in work.values():
-            for file in files.values():
-                file.close()
+        self.callback(self.zygote.end, self.zygote.start(work, self.limits, reads, own_program=own_program))
 
     def listen(self, control: socket.socket, output: socket.socket | None = None) -> Heard:
         return listen(control, None if output is None else output.fileno(), self.deadline, self.limits.output)

@@ -36,12 +36,7 @@ class NotPlain(BaseException):
 
 
 def send(file: int, message: Any) -> None:
-    """Write a message.
-
-    Raises:
-        Gone: nobody reads.
-        NotPlain: it is too long.
-    """
+    """Write a message. Raises Gone: nobody reads; NotPlain: it is too long."""
     body = json.dumps(message).encode()
     if len(body) > LIMIT:
         raise NotPlain(f"a message of over {LIMIT} bytes")
@@ -54,12 +49,7 @@ def send(file: int, message: Any) -> None:
 
 
 def receive(file: int) -> Any:
-    """Read a message.
-
-    Raises:
-        Gone: there is none any more.
-        NotPlain: it is too long, or not JSON.
-    """
+    """Read a message. Raises Gone: there is none any more; NotPlain: it is too long, or not JSON."""
     (length,) = LENGTH.unpack(_exactly(file, LENGTH.size))
     if length > LIMIT:
         raise NotPlain("a message that is too long")
