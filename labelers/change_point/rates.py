@@ -50,10 +50,9 @@ class Rates(Record):
     """Share of wrong steps over which V moves as over right ones, for a solution none of whose steps the policy was
     sure of, and for one all of whose steps it was. V cannot show them: these are assumed, not fitted to a run, unless
     people judged at least 100 of its solutions (``stepforge relabel --rule posterior``)."""
-    early: Share = 0.2
+    early: Share = 0.15
     """Share of the other wrong steps before which V falls already, at the end of a solution none of whose steps the
-    policy was sure of: the wrong step follows soon. It grows with the square of what is written. Assumed like
-    ``harmless``."""
+    policy was sure of: the wrong step follows soon. It grows with what is written. Assumed like ``harmless``."""
     false: OfSteps = (0.005, 0.08, 0.015)
     """Shares of steps that state a false equation: of right ones, of first wrong ones, of those after them. The
     defaults are of people's labels (docs/labelers.md). The first says how often the reader errs and is not fitted."""
@@ -88,7 +87,7 @@ class Rates(Record):
         """Return ``[t]``: the share of ``early`` at step t + 1. Both steps, where V falls and where the error is
         written, could have been others."""
         behind = np.arange(1, steps + 1) / steps
-        shares: Array = self.early * ((1 - written) * behind) ** 2
+        shares: Array = self.early * (1 - written) ** 2 * behind
         return shares
 
 
