@@ -69,6 +69,8 @@ def label_solutions(
     given = list(labeler) if isinstance(labeler, Sequence) and not isinstance(labeler, str) else [labeler]
     parts = [_part(one) for one in given]
     listed = list(tasks)
+    if scorer is not None and not isinstance(scorer, OurScorer) and not hasattr(scorer, "open"):
+        raise BadInput(f"scorer: {scorer!r} is neither settings of a reward model nor an object with an async open()")
     _check(listed, parts, scored=scorer is not None)
     return finished(_labeled(listed, parts, engine, policy, n, seed, scorer))
 

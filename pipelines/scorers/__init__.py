@@ -88,7 +88,8 @@ def named_scorer(name: str, shape: str | None = None) -> Any:
         return TypeAdapter(AnyScorer).validate_python(settings, context=IMPORTING)
     except ValidationError as error:
         first = error.errors()[0]
-        raise BadInput(f"{name}: {'.'.join(map(str, first['loc']))}: {first['msg']}") from None
+        place = ".".join(map(str, first["loc"])) or ("--shape" if shape else "kind")
+        raise BadInput(f"{name}: {place}: {first['msg']}") from None
 
 
 def _settings_of(path: Path) -> dict[str, object]:
@@ -105,10 +106,10 @@ def _shape_of(name: str) -> str:
     folder = Path(name).expanduser()
     if name in CARRIED or (folder / HEAD_FILE).is_file():
         return "surprise"
-    architectures = [""]
-    with suppress(OSError, ValueError):
-        architectures = json.loads((folder / "config.json").read_text(encoding="utf-8")).get("architectures") or [""]
-    found = [kind for part, kind in ARCHITECTURES if part in architectures[0]]
+    architecture = ""
+    with suppress(OSError, ValueError, AttributeError, TypeError, LookupError):  # no model's configuration
+        architecture = str(json.loads((folder / "config.json").read_text(encoding="utf-8")).get("architectures")[0])
+    found = [kind for part, kind in ARCHITECTURES if part in architecture]
     found += [kind for part, kind in NAMES if part in name.lower()]
     if not found:
         raise BadInput(

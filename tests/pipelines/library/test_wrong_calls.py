@@ -47,6 +47,7 @@ async def silent(text: str, seed: int) -> Any:
         ({"engine": failing}, stepforge.RunFailed, "8 of 8 calls .* the model is gone"),
         ({"engine": silent}, stepforge.RunFailed, "NoneType"),
         ({"engine": failing, "tasks": [TASK.model_copy(update={"solutions": ()})]}, stepforge.RunFailed, "no solution"),
+        ({"scorer": "a/model"}, stepforge.BadInput, "scorer: 'a/model' is neither settings"),
         ({"tasks": TASK}, stepforge.BadInput, "a list of stepforge.Task"),
         ({"tasks": [TASK.model_copy(update={"answer": None})]}, stepforge.BadInput, "neither an answer"),
     ],
@@ -54,7 +55,7 @@ async def silent(text: str, seed: int) -> Any:
 def test_a_wrong_call_is_refused(changed: dict[str, Any], error: type[Exception], said: str) -> None:
     call: dict[str, Any] = {"tasks": [TASK], "labeler": "omega_prm", "engine": complete, **changed}
     with pytest.raises(error, match=said):
-        stepforge.label_solutions(call["tasks"], call["labeler"], engine=call["engine"])
+        stepforge.label_solutions(**call)
 
 
 def test_the_engine_is_closed_where_the_reward_model_cannot_be_opened(monkeypatch: pytest.MonkeyPatch) -> None:

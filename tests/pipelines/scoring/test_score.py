@@ -260,5 +260,12 @@ def test_models_are_named_by_what_they_are(tmp_path: Path) -> None:
     assert named_scorer(str(tmp_path / "s.toml")).right == "A"
     with pytest.raises(BadInput, match="--shape"):
         named_scorer("some/thing")
-    with pytest.raises(BadInput, match="kind"):
+    with pytest.raises(BadInput, match=r"some/thing: --shape: .*'unheard_of'.* 'qwen_prm'"):
         named_scorer("some/thing", "unheard_of")
+
+
+@pytest.mark.parametrize("config", ["[]", "{", "{}", '{"architectures": []}', '{"architectures": [null]}', "7"])
+def test_a_folder_without_a_models_configuration_has_no_known_shape(tmp_path: Path, config: str) -> None:
+    (tmp_path / "config.json").write_text(config)
+    with pytest.raises(BadInput, match="the shape of this model is unknown"):
+        named_scorer(str(tmp_path))
