@@ -36,7 +36,7 @@ test-all: $(STAMP) check
 	$(BIN)/python -m pytest -m "not gpu"
 
 bench: $(STAMP)
-	$(BIN)/python benchmarks/engine_utilization.py
+	$(BIN)/python -m benchmarks.engine_utilization
 
 # Environments of their own for the libraries that read the exports (tests/pipelines/exports/test_consumers.py,
 # test_trainers.py): the latest releases that install here, and TRL's last that trains on stepwise rows. None needs a GPU.

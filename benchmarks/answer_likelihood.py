@@ -1,6 +1,6 @@
 """Where people find the first error, and where it shows without sampling: `answer_likelihood`, and a model's surprise.
 
-    python benchmarks/answer_likelihood.py MODEL processbench_gsm8k.jsonl --out read.jsonl
+    python -m benchmarks.answer_likelihood MODEL processbench_gsm8k.jsonl --out read.jsonl
 
 MODEL is a folder or a name; a row has ``problem``, ``steps``, ``label`` and ``answer`` (GSM8K's worked one), and only
 wrong answers with a labeled error count. The sums are those of the labeler, with transformers and one pass for all

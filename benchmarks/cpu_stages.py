@@ -1,7 +1,7 @@
 """The stages without an engine on runs of two sizes: rows and solutions per second, and the most memory each takes.
 
-    python benchmarks/cpu_stages.py                                  # 10,000 and 100,000 solutions, minutes
-    python benchmarks/cpu_stages.py 100000 1000000       # the full one: hours, and 5 GB
+    python -m benchmarks.cpu_stages                                  # 10,000 and 100,000 solutions, minutes
+    python -m benchmarks.cpu_stages 100000 1000000       # the full one: hours, and 5 GB
 
 The runs are made by the scripted engine in this process, without Ray, and stay in ``--folder``; an unfinished run
 is resumed. Each stage is then done again on the whole run in a process of its own, whose largest resident set is

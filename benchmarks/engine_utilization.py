@@ -1,7 +1,7 @@
 """How much of the engine the labeling uses: tokens/s while labeling against the same vLLM's offline ``generate``.
 
-    python benchmarks/engine_utilization.py
-    python benchmarks/engine_utilization.py --model Qwen/Qwen2.5-Math-1.5B-Instruct --problems 400 --in-flight 24
+    python -m benchmarks.engine_utilization
+    python -m benchmarks.engine_utilization --model Qwen/Qwen2.5-Math-1.5B-Instruct --problems 400 --in-flight 24
 
 In each round problems are labeled with ``omega_prm`` on one engine, a number of them under way at a time as in a run,
 through its gate and its journal and on the event loop that Ray gives a worker, and every request is recorded; then

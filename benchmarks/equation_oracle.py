@@ -1,7 +1,7 @@
 """The oracle on any text, against people: steps judged by their equations, compared with ProcessBench's labels. And
 what ``change_point`` reads in steps: false equations, and what the worked answer says.
 
-    python benchmarks/equation_oracle.py --labels processbench_gsm8k.jsonl --answers gsm8k_test.jsonl
+    python -m benchmarks.equation_oracle --labels processbench_gsm8k.jsonl --answers gsm8k_test.jsonl
 
 The truth of a problem is read from the ``<<a*b=c>>`` of GSM8K's worked answer; problems without one are judged by false
 equations and by the question's numbers alone. Steps after the labeled error are left out: people did not label them.

@@ -1,6 +1,6 @@
 """How near `stepforge estimate` comes: forecasts a run, does the run, and holds one against the other.
 
-    python benchmarks/estimate.py configs/dry_run.toml --set problems=600 --set engine.latency_ms=250
+    python -m benchmarks.estimate configs/dry_run.toml --set problems=600 --set engine.latency_ms=250
 
 Results go to ``benchmarks/results/estimate.json``, an entry for each configuration. The machine should have as much
 else to do in one half as in the other.

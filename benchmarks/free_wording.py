@@ -1,7 +1,7 @@
 """Free and long wording, measured on drawn solutions: how long they are, how often siblings begin alike, and how often
 the oracle is right.
 
-    python benchmarks/free_wording.py [--wording long] [--read 100]
+    python -m benchmarks.free_wording [--wording long] [--read 100]
 
 The oracle's verdict on every line is compared with what the line was drawn as; six in ten solutions hold a slip, four
 in ten of these a repair. ``held_out`` draws from forms that its reader was not tuned on. ``--read`` prints so many of

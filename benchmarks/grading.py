@@ -1,6 +1,6 @@
 """How many answers are graded a second, beside Math-Verify in the same run.
 
-`python benchmarks/grading.py` prints a table. Three sets, all made here: plain numbers in
+`python -m benchmarks.grading` prints a table. Three sets, all made here: plain numbers in
 sentences, formulas that are worked out in the process, and formulas that only Math-Verify reads. Each row is another
 answer, so nothing is remembered. Ours finds the answer in the text and compares it; Math-Verify, with its default
 settings, parses both sides and verifies. Both run in two processes.

@@ -1,7 +1,7 @@
 """What our own code does with engines that cost nothing but time: scaling over workers, and memory over a long run.
 
-    python benchmarks/orchestration.py            # scaling
-    python benchmarks/orchestration.py --memory   # memory over 1,000,000 rollouts
+    python -m benchmarks.orchestration            # scaling
+    python -m benchmarks.orchestration --memory   # memory over 1,000,000 rollouts
 
 The engine is the scripted one with a fixed latency and a fixed number of requests at a time, so that its speed is known
 exactly: ``requests / latency``. Whole runs go through the real driver, Ray and files. *Scaling*: every worker gets

@@ -1,6 +1,6 @@
 """Adds the reference answers that ProcessBench leaves out, from the problem set that it was made of.
 
-    python benchmarks/processbench_answers.py PROCESSBENCH PROBLEMS OUT.jsonl --question question --answer answer
+    python -m benchmarks.processbench_answers PROCESSBENCH PROBLEMS OUT.jsonl --question question --answer answer
 
 Rows whose question is not among the problems are left out and counted. Any format of a problem file is read.
 """

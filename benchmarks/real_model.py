@@ -1,4 +1,4 @@
-"""What a finished run of a real model says, as a table with intervals: `python benchmarks/real_model.py runs/gsm8k`.
+"""What a finished run of a real model says, as a table with intervals: `python -m benchmarks.real_model runs/gsm8k`.
 
 Solutions of the solve stage: right ones, truncated ones, how long, how often two of one problem begin alike. Where
 right ones do, every departure marks an error, and a labeler that compares texts looks better than it is. Labeled

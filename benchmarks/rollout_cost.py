@@ -1,6 +1,6 @@
 """What a rollout costs in CPU time of our own code, by part: everything but the engine's own writing.
 
-    python benchmarks/rollout_cost.py
+    python -m benchmarks.rollout_cost
 
 A scripted engine answers once and is recorded; the same problems are then solved, labeled and stored again on the
 recorded answers, which cost a look-up in a dictionary. The total is the process's CPU time, best of some rounds with

@@ -1,4 +1,4 @@
-"""What a server can and cannot do, tried from outside: ``python benchmarks/server_kinds.py ADDRESS [KEY=VALUE ...]``.
+"""What a server can and cannot do, tried from outside: ``python -m benchmarks.server_kinds ADDRESS [KEY=VALUE ...]``.
 
 Settings are those of ``[engine]`` with ``kind = "server"``. Each line is one thing tried, and what came of it.
 """

@@ -50,6 +50,17 @@ def test_relative_links_lead_somewhere(page: Path) -> None:
             assert anchor in anchors(target), f"{link}: no such heading"
 
 
+@pytest.mark.parametrize("page", [*PAGES, ROOT / "Makefile"], ids=[*NAMES, "Makefile"])
+def test_benchmarks_are_named_as_modules(page: Path) -> None:
+    """As a script, one does not find the others."""
+    if page.name != "CHANGELOG.md":
+        text = page.read_text(encoding="utf-8")
+        assert "python benchmarks/" not in text
+        for name in re.findall(r"-m benchmarks\.([a-z_.]*[a-z_])", text):
+            path = ROOT / "benchmarks" / name.replace(".", "/")
+            assert path.with_suffix(".py").exists() or (path / "__main__.py").exists(), name
+
+
 def test_links_were_looked_at() -> None:
     assert sum(len(links(page)) for page in PAGES) > 40
 

@@ -1,6 +1,6 @@
 """Do policies get better by training on the data? Needs TRL in an environment of its own (`make consumers`).
 
-    python benchmarks/usefulness/__main__.py .consumers/trl/bin/python
+    python -m benchmarks.usefulness .consumers/trl/bin/python
 
 All that is drawn and trained is kept in the folder, so that the same command goes on where it was stopped.
 """
