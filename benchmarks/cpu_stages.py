@@ -161,7 +161,7 @@ def measured(run: Run, stage: str) -> None:
 
 def in_a_process(run: Run, solutions: int, stage: str) -> dict[str, float]:
     """Return the figures of one stage, with its rates."""
-    command = [sys.executable, __file__, str(solutions), "--folder", str(run.layout.folder.parent)]
+    command = [sys.executable, "-m", "benchmarks.cpu_stages", str(solutions), "--folder", str(run.layout.folder.parent)]
     answer = subprocess.run([*command, "--stage", stage], check=True, capture_output=True, text=True).stdout
     figures: dict[str, float] = json.loads(answer.splitlines()[-1])
     source = STAGES[stage][0]
