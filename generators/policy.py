@@ -121,7 +121,12 @@ class PromptedPolicy:
             return Completion.failed("the engine has no tokenizer, so it cannot tell how likely a given text is")
         known = (*prompt.token_ids, *self.engine.encode(lead), *ids)
         asked = prompt.model_copy(update={"text": prompt.text + lead + text, "token_ids": known})
-        return await self.engine.complete(asked, seed=0, sampling=Sampling(max_tokens=1, scored=len(ids)))
+        read = await self.engine.complete(asked, seed=0, sampling=Sampling(max_tokens=1, scored=len(ids)))
+        if read.finish != "error" and len(read.logprobs) != len(
+            ids
+        ):  # an engine of the user's own may not know `scored`
+            return Completion.failed("the engine does not say how likely each token of a given text is")
+        return read
 
     async def next_steps(self, problem: Problem, prefix: Sequence[Step], *, n: int, seed: int) -> list[Rollout]:
         """Return ``n`` ungraded rollouts of one line each, for search; one that states an answer has ended.

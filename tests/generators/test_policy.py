@@ -83,6 +83,14 @@ def test_rollouts_of_a_call_have_different_ids_and_the_same_call_the_same() -> N
     assert len({*ids[0], *ids[2]}) == 6
 
 
+def test_an_engine_that_writes_where_it_should_score_has_failed() -> None:
+    policy = PromptedPolicy(Writer("7\n"), PolicySettings())
+    read = asyncio.run(policy.likelihood(a_problem(), (), "The answer is ", "12}"))
+    assert read.finish == "error"
+    assert read.error is not None
+    assert "how likely" in read.error
+
+
 def test_a_truncated_rollout_has_no_answer() -> None:
     policy = PromptedPolicy(ThreeByThree("Answer: 4"), PolicySettings(max_tokens=3))
     (rollout,) = asyncio.run(policy.sample(a_problem(), (), n=1, seed=7))
