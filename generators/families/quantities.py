@@ -62,8 +62,8 @@ class Quantities(Family):
     kind: Literal["quantities"] = "quantities"
     max_level: ClassVar[int] = max(LONG_STEPS)
     depth: int | None = Field(default=None, ge=1, le=12)
-    """Relations between the first given number and the answer; by default the level, one more from level 4 on, and 8, 16,
-    26 and 36 from level 7 on."""
+    """Relations between the first given number and the answer; by default the level, one more from level 4 on, and 8,
+    16, 26 and 36 from level 7 on."""
     width: int | None = Field(default=None, ge=0, le=4)
     """How many of these relations join in a second quantity."""
     distractors: int | None = Field(default=None, ge=0, le=5)
