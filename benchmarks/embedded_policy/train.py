@@ -43,7 +43,7 @@ def batches(source: Iterator[Example]) -> Iterator[list[Example]]:
         drawn = sorted(islice(source, SEQUENCES_PER_STEP * STEPS_PER_DRAW), key=lambda e: len(e.ids))
         dealt: list[list[Example]] = [[]]
         for example in drawn:
-            if len(dealt[-1]) == min(SEQUENCES_PER_STEP, TOKENS_PER_STEP // len(example.ids)):
+            if len(dealt[-1]) >= min(SEQUENCES_PER_STEP, max(1, TOKENS_PER_STEP // len(example.ids))):
                 dealt.append([])
             dealt[-1].append(example)
         order.shuffle(dealt)

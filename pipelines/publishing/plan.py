@@ -14,7 +14,7 @@ from huggingface_hub.utils import HFValidationError, validate_repo_id
 from stepforge.pipelines.publishing.local_dataset import LocalDataset, LocalFile
 from stepforge.schemas.errors import BadInput
 
-VERSION_TAG = re.compile(r"v(\d+)")
+VERSION_TAG = re.compile(r"v([1-9][0-9]*)")
 DATA_SUFFIXES = (".parquet", ".jsonl", ".json", ".csv", ".tsv", ".arrow", ".gz", ".zst", ".zip", ".tar")
 BY_THE_HUB = ".gitattributes"
 

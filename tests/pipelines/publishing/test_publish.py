@@ -115,6 +115,13 @@ def test_a_repository_that_turns_public_is_noticed(run: Path, larger: Path, hub:
     assert "v2" not in repo.tags
 
 
+@pytest.mark.parametrize("tag", ["v07", "v0", "v\N{ARABIC-INDIC DIGIT SEVEN}", "v9-draft"])
+def test_a_tag_of_another_form_is_no_version(run: Path, larger: Path, hub: LoopbackHub, tag: str) -> None:
+    published(run)
+    hub.repos[REPO].tags[tag] = hub.repos[REPO].tags["v1"]
+    assert f"published {REPO} v2: {hub.address}" in published(larger)
+
+
 def test_a_missing_tag_is_set_without_a_commit(run: Path, hub: LoopbackHub) -> None:
     published(run)
     hub.repos[REPO].tags.clear()
