@@ -115,13 +115,19 @@ class PromptedPolicy:
         return self._rollouts(problem, prefix, seed, await self._write(problem, prefix, n, seed))
 
     async def likelihood(self, problem: Problem, prefix: Sequence[Step], lead: str, text: str) -> Completion:
-        """Return ``text`` with the log-probability of each of its tokens, where it follows the prefix and ``lead``."""
+        """Return ``text`` with the log-probability of each of its tokens, where it follows the prefix and ``lead``.
+
+        Failed where the engine returns anything else, as one that does not know ``Sampling.scored`` does.
+        """
         prompt, ids = self.prompt(problem, prefix), self.engine.encode(text)
         if not ids:
             return Completion.failed("the engine has no tokenizer, so it cannot tell how likely a given text is")
         known = (*prompt.token_ids, *self.engine.encode(lead), *ids)
         asked = prompt.model_copy(update={"text": prompt.text + lead + text, "token_ids": known})
-        return await self.engine.complete(asked, seed=0, sampling=Sampling(max_tokens=1, scored=len(ids)))
+        read = await self.engine.complete(asked, seed=0, sampling=Sampling(max_tokens=1, scored=len(ids)))
+        if read.finish != "error" and (read.token_ids != ids or len(read.logprobs) != len(ids)):
+            return Completion.failed("the engine does not say how likely a given text is")
+        return read
 
     async def next_steps(self, problem: Problem, prefix: Sequence[Step], *, n: int, seed: int) -> list[Rollout]:
         """Return ``n`` ungraded rollouts of one line each, for search; one that states an answer has ended.

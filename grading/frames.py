@@ -25,7 +25,7 @@ _VALUE_LINE = re.compile(r"[-+\u2212]?\\?[$€£]?[-+\u2212]?[.\d][\d,./]*(?:\s?
 _END_OF_TURN = re.compile(
     r"<\|(?!(?:begin|end)_of_(?:thought|solution))[^|<>\s]{1,40}\|>|</s>|<eos>|<end_of_turn>|<\uff5c[^\uff5c<>\s]{1,40}\uff5c>"
 )
-_OPENING = re.compile(rf"(?:\s*(?:{_END_OF_TURN.pattern}))+(?:[ \t]*assistant[ \t]*\n)?|")
+_OPENING = re.compile(rf"\A(?:\s*(?:{_END_OF_TURN.pattern}))+(?:[ \t]*assistant[ \t]*\n)?")
 """Control tokens that open a turn, as ``<|im_start|>assistant``."""
 _TAG = re.compile(r"<(final_)?answer>", re.IGNORECASE)
 _HTML = re.compile(r"</?(?:b|i|em|strong|u|p|span|div|code|mark)>|<br\s?/?>", re.IGNORECASE)
@@ -56,7 +56,7 @@ def last_word(text: str) -> str:
     """The response without its thinking and without anything after its end of turn."""
     start, length = max((text.rfind(end), len(end)) for end in ENDS_OF_THOUGHT)
     text = _SOLUTION.sub(" ", text[start + length :]) if start >= 0 else text
-    text = _END_OF_TURN.split(_OPENING.sub("", text, count=1), maxsplit=1)[0]
+    text = _END_OF_TURN.split(_OPENING.sub("", text), maxsplit=1)[0]
     return _before_next_question(_HTML.sub(" ", text) if "<" in text else text)
 
 

@@ -7,6 +7,7 @@ import re
 from dataclasses import dataclass, field
 from functools import lru_cache, reduce
 from itertools import chain
+from math import isfinite
 from typing import NamedTuple
 
 from stepforge.grading.equality import same_formula
@@ -130,7 +131,7 @@ def _end(text: str, after: bool, infinite: End | None = None) -> End:
         return infinite
     formula = read_formula(text.strip())
     place = None if formula is None else numeric(formula)
-    if place is None:
+    if place is None or not isfinite(place):  # 10^400 is too big for a float
         raise _NotARegion
     return End(place, after, formula)
 

@@ -12,7 +12,8 @@ def first_line(error: BaseException) -> str:
 
     message = str(error)
     if isinstance(error, ValidationError):  # whose own first line only counts
-        message = str(error.errors()[0]["msg"]).removeprefix("Value error, ")
+        first = error.errors()[0]
+        message = ": ".join((*map(str, first["loc"]), first["msg"].removeprefix("Value error, ")))
     return next(iter(message.strip().splitlines()), "")[:400] or type(error).__name__
 
 

@@ -127,8 +127,12 @@ def _two_numbers(rng: Random) -> Task:
 def _chain(rng: Random, length: int) -> Task:
     changes = [_change(rng, "a" if i == 0 else "c") for i in range(length)]
     then = ", then ".join(f"c is {change.words}" for change in changes)
-    lines, shape = (*(f"c = {change.code}" for change in changes), "return c"), f"chain {_shapes(*changes)}"
-    return Task(f"{then}; return c", ("a",), lines, lambda a: reduce(lambda c, one: one.value(c), changes, a), shape)
+    lines = (*(f"c = {change.code}" for change in changes), "return c")
+
+    def answer(a: int) -> int:
+        return reduce(lambda value, change: change.value(value), changes, a)
+
+    return Task(f"{then}; return c", ("a",), lines, answer, f"chain {_shapes(*changes)}")
 
 
 def _shapes(*clauses: Clause) -> str:
@@ -192,17 +196,16 @@ def _largest(rng: Random) -> Task:
 def _letters(rng: Random) -> Task:
     letter, other = rng.sample("abcde", 2)
     kind = rng.choice(("count", "drop", "swap", "double"))
-    new = {"double": letter * 2, "swap": other}.get(kind, "")
-    lines: tuple[str, ...]
+    loop = ("for c in s:", f"    if c == '{letter}':")
     if kind == "count":
-        lines = ("n = 0", "for c in s:", f"    if c == '{letter}':", "        n = n + 1", "return n")
-        return Task(f"count the letter {letter} in s", ("s",), lines, lambda s: s.count(letter), kind)
+        counting = ("n = 0", *loop, "        n = n + 1", "return n")
+        return Task(f"count the letter {letter} in s", ("s",), counting, lambda s: s.count(letter), kind)
     if kind == "drop":
-        lines, words = (f"    if c != '{letter}':", "        r = r + c"), f"drop the letter {letter} from s"
-    else:
-        lines = (f"    if c == '{letter}':", f"        c = '{new}'", "    r = r + c")
-        words = f"replace each {letter} in s by {new}"
-    return Task(words, ("s",), ("r = ''", "for c in s:", *lines, "return r"), lambda s: s.replace(letter, new), kind)
+        dropping = ("r = ''", "for c in s:", f"    if c != '{letter}':", "        r = r + c", "return r")
+        return Task(f"drop the letter {letter} from s", ("s",), dropping, lambda s: s.replace(letter, ""), kind)
+    new = letter * 2 if kind == "double" else other
+    lines = ("r = ''", *loop, f"        c = '{new}'", "    r = r + c", "return r")
+    return Task(f"replace each {letter} in s by {new}", ("s",), lines, lambda s: s.replace(letter, new), kind)
 
 
 def _reversed_text(rng: Random) -> Task:

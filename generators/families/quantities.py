@@ -62,7 +62,8 @@ class Quantities(Family):
     kind: Literal["quantities"] = "quantities"
     max_level: ClassVar[int] = max(LONG_STEPS)
     depth: int | None = Field(default=None, ge=1, le=12)
-    """Relations between the first given number and the answer; by default the level, and one more from level 4 on."""
+    """Relations between the first given number and the answer; by default the level, one more from level 4 on, and 8,
+    16, 26 and 36 from level 7 on."""
     width: int | None = Field(default=None, ge=0, le=4)
     """How many of these relations join in a second quantity."""
     distractors: int | None = Field(default=None, ge=0, le=5)
@@ -70,7 +71,9 @@ class Quantities(Family):
 
     def draft(self, rng: Random, level: int) -> Draft:
         """Write one problem; retried until every value lies between 1 and ``LARGEST``."""
-        depth = LONG_STEPS.get(level, level + (level >= 4) + 4) - 4 if self.depth is None else self.depth
+        depth = self.depth
+        if depth is None:
+            depth = LONG_STEPS[level] - 4 if level in LONG_STEPS else level + (level >= 4)
         width = min(level // 3, depth - 1) if self.width is None else self.width
         distractors = level // 2 if self.distractors is None else self.distractors
         nodes, chain = _graph(rng, depth, width, distractors)

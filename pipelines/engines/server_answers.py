@@ -52,13 +52,15 @@ def read_completion(
     return completion
 
 
-def prompt_logprobs(body: bytes, token_ids: Sequence[int]) -> list[float]:
-    """Return the log-probability of each token of a prompt but the first, from a vLLM server; nothing from another."""
+def prompt_logprobs(body: bytes, token_ids: Sequence[int], last: int) -> list[float]:
+    """Return the log-probabilities of a prompt's last tokens, from a vLLM server; nothing from another."""
     try:
         told = parsed(body)["choices"][0]["prompt_logprobs"]
-        return [float(of[str(token)]["logprob"]) for token, of in zip(token_ids[1:], told[1:], strict=True)]
-    except (ValueError, LookupError, TypeError):
+        both = list(zip(token_ids, told, strict=True))[1:][-last:]  # the first token follows nothing
+        chances = [float(of[str(token)]["logprob"]) for token, of in both]
+    except (ValueError, LookupError, TypeError, OverflowError):
         return []
+    return chances if all(map(_is_logprob, chances)) else []
 
 
 def answering_model(body: bytes) -> str | None:

@@ -184,7 +184,7 @@ class ServerEngine(TextEngine):
         path = "chat/completions" if self._settings.api == "chat" else "completions"
         session = {"X-Session-ID": prompt.session} if prompt.session else {}
         async with self._turns:
-            seconds, most = self._settings.request_timeout, answer_bytes(sampling)
+            seconds, most = self._settings.request_timeout, answer_bytes(prompt, sampling)
             return await self._connection.post(path, request, seconds=seconds, most=most, headers=session)
 
     async def _check_model(self) -> None:
@@ -222,7 +222,7 @@ class ServerEngine(TextEngine):
             return Completion.failed("the server sent the API key back in place of an answer", "server")
         if sampling.scored:
             ids = list(map(int, sent)) if isinstance(sent, list) else []
-            chances = prompt_logprobs(reply.body, ids)[-sampling.scored :]
+            chances = prompt_logprobs(reply.body, ids, sampling.scored)
             return self.scored(ids, chances) if chances else Completion.failed(NO_PROMPT_LOGPROBS)
         return completion
 

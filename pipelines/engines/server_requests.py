@@ -24,7 +24,7 @@ WAYS: dict[str, Way] = {
 """Servers known by the owner they name at ``/models``, and how each continues from an assistant's message."""
 BODY_BYTES = 1 << 20
 TOKEN_BYTES = 2048
-"""Bytes allowed for an answer, and per requested token: its text, id, log-probability and name."""
+"""Bytes allowed for an answer, and per token that it tells of: its text, id, log-probability and name."""
 
 
 class Served(NamedTuple):
@@ -77,8 +77,9 @@ def _models(body: bytes) -> dict[str, dict[str, object]] | None:
         return None
 
 
-def answer_bytes(sampling: Sampling) -> int:
-    return BODY_BYTES + TOKEN_BYTES * sampling.max_tokens
+def answer_bytes(prompt: Prompt, sampling: Sampling) -> int:
+    read = len(prompt.token_ids) if sampling.scored else 0
+    return BODY_BYTES + TOKEN_BYTES * (read + sampling.max_tokens)
 
 
 def completion_request(

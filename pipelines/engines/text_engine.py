@@ -42,7 +42,7 @@ class TextEngine:
 
         It counts as one token, which vLLM cannot but generate.
         """
-        if self.tokenizer is None or not all(map(math.isfinite, logprobs)):
+        if self.tokenizer is None or not logprobs or not all(map(math.isfinite, logprobs)):
             return Completion.failed("the engine does not say how likely each token is")
         read = self.tokenizer.read(token_ids[-len(logprobs) :])
         return Completion(

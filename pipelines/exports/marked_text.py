@@ -6,7 +6,6 @@ Where a token marks the end of each step, a row whose own text contains that tok
 
 import re
 from collections.abc import Iterator
-from itertools import takewhile
 from typing import Literal
 
 from pydantic import Field
@@ -54,7 +53,7 @@ class MarkedText(StepLabels):
 
 
 def _without(mark: str, problem: LabeledProblem, found: list[Marked]) -> Iterator[Marked]:
-    """Yield the solutions in which, with the question, a text does not occur."""
+    """Yield the solutions that can be told from their marks: neither they nor the question hold the mark itself."""
     for marked in found:
         if not any(mark in text for text in (problem.problem.question, *marked.steps)):
             yield marked
@@ -88,7 +87,7 @@ class SoftStepwise(MarkedText, Export):
 
     def rows(self, problem: LabeledProblem) -> Iterator[SoftStepwiseRow]:
         for marked in _without(self.step_end, problem, self.marked(problem)):
-            values = tuple(t for t in takewhile(lambda target: target is not None, marked.targets) if t is not None)
+            values = _known(marked.targets)
             steps = marked.steps[: len(values)]
             if values:
                 yield SoftStepwiseRow(
@@ -96,6 +95,16 @@ class SoftStepwise(MarkedText, Export):
                     value=values,
                     **origin(problem, marked.solution),
                 )
+
+
+def _known(targets: tuple[float | None, ...]) -> tuple[float, ...]:
+    """Return the targets up to the first step that has none."""
+    known: list[float] = []
+    for target in targets:
+        if target is None:
+            break
+        known.append(target)
+    return tuple(known)
 
 
 @own_columns_first

@@ -24,6 +24,7 @@ VERIFIERS = {"version": "0.4.0"}
 @own_columns_first
 class StepAdvantagesRow(Origin):
     prompt: str
+    """What the policy was given."""
     question: str
     steps: tuple[str, ...]
     learned: tuple[bool, ...]

@@ -14,6 +14,8 @@ from stepforge.schemas.rollout import PolicyIdentity
 
 
 class ValueBin(Record):
+    """Steps whose measured value lies in one tenth, from ``low`` on."""
+
     low: float
     steps: int
     mean_width: float
@@ -21,6 +23,8 @@ class ValueBin(Record):
 
 
 class Position(Record):
+    """How many solutions go wrong first at a step."""
+
     step: int
     """From 1; the last one represents all later ones."""
     labeled: int
@@ -29,6 +33,8 @@ class Position(Record):
 
 
 class CalibrationBin(Record):
+    """Verdicts whose posterior lies in one tenth, from ``low`` on, and how many of them are right."""
+
     low: float
     verdicts: int
     mean_posterior: float
@@ -36,6 +42,8 @@ class CalibrationBin(Record):
 
 
 class Calibration(Record):
+    """One labeler's posterior of its own verdict against a truth."""
+
     labeler: str
     truth: str
     verdicts: int
@@ -45,6 +53,8 @@ class Calibration(Record):
 
 
 class Agreement(Record):
+    """Two labelers on the same solutions."""
+
     labelers: tuple[str, str]
     both_decide: int
     same: Share | None
@@ -55,6 +65,8 @@ class Agreement(Record):
 
 
 class HeldOutBin(Record):
+    """Completions not used for labels, by the tenth of the value previously given to their prefix."""
+
     low: float
     completions: int
     mean_value: float
@@ -81,6 +93,8 @@ class RunIdentity(Record):
 
 
 class PassRate(Record):
+    """How often the policy was right, over the vetted problems."""
+
     pass_rate: float | None
     solutions: int
     undetermined: int
@@ -154,6 +168,8 @@ class LabelerFigures(AgainstFigures):
 
 
 class AuditFigures(Record):
+    """Error rates of the exported labels in one slice."""
+
     problems: int
     solutions: int
     abstained_share: float | None
@@ -180,6 +196,8 @@ class ErrorSetFigures(Record):
 
 
 class PairFigures(Record):
+    """First errors that make a pair of steps, and how often the pair is right."""
+
     first_errors: int
     with_a_right_step: int
     apart: int
@@ -202,6 +220,7 @@ class DiversityFigures(Record):
     groups: int = 0
     """Templates, or source groups."""
     largest_group: float = 0.0
+    """Share of the problems in the largest one."""
     operations: dict[str, float] = Field(default_factory=dict)
     """Share of the problems in whose question, right solutions or reference an operation appears."""
     near_copies: float | None = None

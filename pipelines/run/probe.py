@@ -9,6 +9,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 from stepforge.generators.policy import NotSampled, PromptedPolicy, SpecialToken
+from stepforge.labelers import AnswerLikelihood
 from stepforge.pipelines.engines import ScriptedEngineSettings
 from stepforge.pipelines.settings.run_file import RunFile
 from stepforge.schemas.errors import BadInput
@@ -58,14 +59,19 @@ def check_going_on_is_known(engine: Engine, run: RunFile) -> None:
 
 
 async def check_answers(engine: Engine, run: RunFile, problem: Problem) -> None:
+    policy = _policy(engine, run)
     try:
-        (solution,) = await _policy(engine, run).solve(problem, n=1, seed=seed_of(run.seed, "probe"))
+        (solution,) = await policy.solve(problem, n=1, seed=seed_of(run.seed, "probe"))
     except SpecialToken:
         return  # the row's fault
     except (NotSampled, ValueError) as error:
         raise BadInput(f"engine: the test completion failed: {error}") from None
     if getattr(run.engine, "logprobs", False) and solution.mean_logprob is None:
         raise BadInput("engine.logprobs: the engine reports no log-probabilities; remove the setting")
+    if any(isinstance(part, AnswerLikelihood) for part in run.label):
+        read = await policy.likelihood(problem, solution.steps[:1], "\n", "1")
+        if read.finish == "error":
+            raise BadInput(f"label.answer_likelihood: {read.error}")
 
 
 async def probe(engine: Engine, run: RunFile, problem: Problem) -> None:

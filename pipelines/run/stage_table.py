@@ -204,6 +204,10 @@ def _by_policy(run: RunFile, written: Iterable[tuple[PromptedPolicy, Sequence[Ro
     return summed_costs((policy.identity.model, Cost.of(rollouts)) for policy, rollouts in written)
 
 
+def _curate(task: Task) -> Made:
+    return curated(_read(task, "label", LabeledProblem), task.run.curate)
+
+
 def curated(rows: Sequence[LabeledProblem], filters: Sequence[CurateFilter]) -> Made:
     sifted = curate(rows, filters)
     steps = sum(row.labeled_steps for row in sifted.kept)
@@ -219,9 +223,7 @@ STAGES: dict[ShardStage, Stage] = {
     "solve": Stage(SolvedProblem, _solve, "engine"),
     "vet": Stage(Kept, _in_thread(_vet), "cpu"),
     "label": Stage(LabeledProblem, _label, "engine"),
-    "curate": Stage(
-        Kept, _in_thread(lambda task: curated(_read(task, "label", LabeledProblem), task.run.curate)), "cpu"
-    ),
+    "curate": Stage(Kept, _in_thread(_curate), "cpu"),
 }
 ENGINE_STAGES = tuple(stage for stage in SHARD_STAGES if STAGES[stage].runs_on == "engine")
 

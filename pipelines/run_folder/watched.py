@@ -30,6 +30,7 @@ class Watched(Summed):
     cut_off: int = 0
     """Its own solutions that hit the token limit, and so have no verdict."""
     wrong: int = 0
+    """Wrong rollouts, solutions and completions."""
     without_answer: int = 0
     """Those that ended by themselves without an answer."""
     pairs: int = 0

@@ -21,6 +21,7 @@ R = TypeVar("R", SolvedProblem, LabeledProblem)
 
 class Kept(Record):
     row: int
+    """Its number in the previous shard."""
     problem_id: str
     changed: str | None = None
     """The row as JSON, where a filter changed it."""

@@ -14,7 +14,7 @@ from stepforge.generators.policy import PolicySettings, PromptedPolicy
 from stepforge.generators.segmenters import BlankLine, Line, Pieces
 from stepforge.pipelines.exports.contract import asked
 from stepforge.schemas.labeled import LabeledProblem
-from stepforge.schemas.protocols import Message, Sampling
+from stepforge.schemas.protocols import Completion, Message, Prompt, Sampling
 from stepforge.schemas.rollout import Step
 
 
@@ -168,3 +168,27 @@ def test_a_plain_prompt_has_the_models_first_token_and_a_chat_prompt_the_templat
         assert [prompt.token_ids.count(-1) for prompt in engine.asked] == [0 if chat else 1] * 2
         asyncio.run(policy.ask("a", n=1, seed=1, sampling=Sampling(), chat=chat))
         assert engine.asked[-1].token_ids.count(-1) == (0 if chat else 1)
+
+
+class Reading(ThreeByThree):
+    """Tells how likely the end of a prompt is, which its base class, older, takes for a request to write."""
+
+    async def complete(self, prompt: Prompt, *, seed: int, sampling: Sampling) -> Completion:
+        self.asked.append(prompt)
+        ids = prompt.token_ids[-sampling.scored :]
+        ends = self.token_ends(ids)
+        text, chances = prompt.text[-ends[-1] :], (-2.0,) * len(ids)
+        return Completion(text=text, token_ids=ids, token_ends=ends, finish="stop", tokens=1, logprobs=chances)
+
+
+def test_how_likely_a_text_is_comes_from_engines_that_read_it_and_from_no_others() -> None:
+    prefix = (Step(text="aa\n", token_ids=(1,)),)
+    for engine in (Reading("bbb"), ThreeByThree("bbb"), ThreeByThree("")):
+        policy = PromptedPolicy(engine, PolicySettings())
+        told = asyncio.run(policy.likelihood(a_problem(), prefix, "So ", "12}\n"))
+        assert engine.asked[0].text.endswith("aa\nSo 12}\n")
+        assert engine.asked[0].token_ids[-4:] == (1, *engine.encode("So "), *engine.encode("12}\n"))
+        if isinstance(engine, Reading):
+            assert (told.text, told.logprobs) == ("12}\n", (-2.0, -2.0))
+        else:  # what it wrote instead says nothing
+            assert told.error == "the engine does not say how likely a given text is"

@@ -82,6 +82,11 @@ def test_each_kind_is_compared_in_its_own_way(kind: AnswerKind, reference: str, 
     assert decide(None, answer, kind) == "undetermined"
 
 
+def test_a_bound_too_big_for_a_float_is_no_verdict() -> None:
+    assert decide("x \\ne 10^{400}", "\\mathbb{R} \\setminus \\{10^{400}\\}", "math") != "wrong"
+    assert decide("x < 10^{400}", "\\mathbb{R}", "math") != "correct"
+
+
 REFUSED = [
     "9^{9^{9^{9}}}", "9**9**9**9", "9^{9^9}", "2^{100000}", "2^{999\\cdot 999}", "((10!)!)!", "3!!!", "1001!",
     "(10^9)!",

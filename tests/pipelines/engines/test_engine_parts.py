@@ -152,10 +152,10 @@ def test_a_folder_without_a_model_is_refused(tmp_path: Path) -> None:
     assert TransformersEngineSettings().model == "embedded"
 
 
-def test_one_line_of_a_validation_error_is_its_reason() -> None:
+def test_one_line_of_a_validation_error_is_its_place_and_reason() -> None:
     with pytest.raises(ValidationError) as caught:
         TransformersEngineSettings(kind="transformers", batch_size=0)
-    assert first_line(caught.value) == "Input should be greater than or equal to 1"
+    assert first_line(caught.value) == "batch_size: Input should be greater than or equal to 1"
     assert first_line(ValueError("first\nsecond")) == "first"
     assert first_line(KeyError()) == "KeyError"
 

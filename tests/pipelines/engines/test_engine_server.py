@@ -11,8 +11,11 @@ from hostile_server import FINE, USAGE, Hostile, asked, opened
 
 from stepforge.pipelines.engines import EMBEDDED
 from stepforge.pipelines.engines.model_files import embedded_folder
+from stepforge.pipelines.engines.server_engine import NO_PROMPT_LOGPROBS
+from stepforge.pipelines.engines.server_requests import BODY_BYTES, TOKEN_BYTES
 from stepforge.pipelines.engines.tokenization import load_tokenizer
 from stepforge.schemas.errors import BadInput
+from stepforge.schemas.protocols import Completion
 from stepforge.schemas.seeds import seed_of
 
 
@@ -157,3 +160,25 @@ def test_a_doubt_that_arises_during_a_check_is_not_lost(run: Loop) -> None:
         return [(await answers)[0].error for answers in (first, second)]
 
     assert run(both()) == [None, "it serves another now; tiny is needed; sent 2 times"]
+
+
+def test_how_likely_a_given_text_is_comes_from_vllm_alone(run: Loop) -> None:
+    tokenizer = load_tokenizer(str(embedded_folder()))
+
+    def told(logprob: object, lines: int = 1) -> tuple[Completion, tuple[int, ...], int]:
+        ids = tokenizer.encode("t2 = 7\n" * lines + "Answer: 56")
+        each = [None, *({str(token): {"logprob": logprob, "decoded_token": "x" * 40}} for token in ids[1:])]
+        answer = {"text": "", "finish_reason": "stop", "token_ids": [], "prompt_logprobs": each}
+        body = json.dumps({"choices": [answer], "usage": {"prompt_tokens": len(ids), "completion_tokens": 1}})
+        server = Hostile(body.encode(), models={"data": [{"id": "tiny", "owned_by": "vllm"}]})
+        (completion,) = run(ask(opened(run, server, tokenizer=EMBEDDED), ids=ids, max_tokens=1, scored=3))
+        assert (server.asked[0]["prompt"], server.asked[0]["prompt_logprobs"]) == (list(ids), 0)
+        return completion, ids, len(body)
+
+    completion, ids, size = told(-0.5, lines=4_000)
+    assert size > BODY_BYTES + 2 * TOKEN_BYTES  # a long prompt's answer is long
+    assert (completion.token_ids, completion.logprobs) == (ids[-3:], (-0.5,) * 3)
+    for nonsense in (None, "likely", 700.0, float("nan"), -(10**400), [1]):
+        assert told(nonsense)[0].error == NO_PROMPT_LOGPROBS
+    (completion,) = run(ask(opened(run, Hostile()), "Q\n", max_tokens=1, scored=3))
+    assert completion.error == NO_PROMPT_LOGPROBS
