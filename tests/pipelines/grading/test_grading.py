@@ -57,7 +57,7 @@ def test_hostile_answers_end_and_harm_nobody(tmp_path: Path) -> None:
     mixed = [*attacks[: -len(honest)], *(x for pair in zip(attacks[-len(honest) :], honest, strict=True) for x in pair)]
 
     async def work() -> list[Outcome]:
-        async with PooledGrader(limit_seconds=1.0, quick_seconds=0.25) as grader:
+        async with PooledGrader(limit_seconds=3.0, quick_seconds=0.25) as grader:
             return await grader.grade(problem("0"), mixed)
 
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
