@@ -10,7 +10,8 @@ import re
 import time
 from typing import NamedTuple
 
-from stepforge.pipelines.engines.load import LoadReporting, Outage, Turns
+from stepforge.pipelines.engines.load import LoadReporting, Turns
+from stepforge.pipelines.engines.outage import Outage
 from stepforge.pipelines.engines.settings import (
     AnyEngine,
     ScriptedEngineSettings,

@@ -1,18 +1,12 @@
-"""How much an engine is given: requests according to its reported load, and none while its server is down."""
+"""An engine's reported load, and how many requests it gets accordingly."""
 
 import asyncio
-import time
-from contextlib import suppress
 from typing import NamedTuple, Protocol, runtime_checkable
 
-from stepforge.pipelines.terminal.output import say
-from stepforge.schemas.errors import RunFailed
 from stepforge.schemas.protocols import Engine
 
 FULL = 0.95
 """Share of the cache in use above which the number of requests does not grow."""
-FIRST_WAIT = 1.0
-LONGEST_WAIT = 30.0
 
 
 class EngineLoad(NamedTuple):
@@ -72,58 +66,3 @@ class Turns:
             self._window = max(1.0, min(self._window, load.running))
         elif self._window < self._most and load.cache_usage < FULL:
             self._window = min(self._most, self._window + 1 / self._window)
-
-
-class Outage:
-    """Shared knowledge of whether an engine is up. Belongs to one event loop."""
-
-    def __init__(self, name: str, patience: float, first_wait: float = FIRST_WAIT) -> None:
-        """``patience``: seconds to wait before the run ends; ``first_wait`` is doubled from try to try, up to 30 s."""
-        self._name = name
-        self._patience = patience
-        self._first_wait = first_wait
-        self._since: float | None = None
-        self._said = False
-        self.answers = 0
-        self.begun = 0
-        self._back = asyncio.Event()
-
-    @property
-    def waits(self) -> bool:
-        return self._patience > 0
-
-    @property
-    def seconds(self) -> float:
-        return 0.0 if self._since is None else time.monotonic() - self._since
-
-    async def wait(self, reason: str, tries: int) -> None:
-        """Wait until it is back, or is worth another try after ``tries`` failures. Raises RunFailed: it has been down
-        for longer than the run's patience."""
-        if self._since is None:
-            self._since = time.monotonic()
-            self.begun += 1
-            self._back.clear()
-        away = time.monotonic() - self._since
-        if tries and not self._said:  # a momentary outage is not worth a line
-            self._said = True
-            message = f"stepforge: {self._name} is down ({reason}); waiting for up to {self._patience:g} s"
-            say(message, err=True)  # the reason may hold a server's own words
-        if away >= self._patience:
-            raise RunFailed(
-                f"{self._name} has been down for {away:.0f} s ({reason}); finished work is kept. Start it, or give its "
-                "new address, then run the same command to resume"
-            )
-        seconds = min(self._first_wait * 2**tries, LONGEST_WAIT, self._patience - away)
-        with suppress(TimeoutError):
-            await asyncio.wait_for(self._back.wait(), seconds)
-
-    def over(self) -> None:
-        self.answers += 1
-        if self._since is None:
-            return
-        away = time.monotonic() - self._since
-        self._since = None
-        self._back.set()
-        if self._said:
-            self._said = False
-            say(f"stepforge: {self._name} is back after {away:.0f} s", err=True)

@@ -13,7 +13,7 @@ from counted_engine import PROMPT, SAMPLING, Counted, completion, counted
 from stepforge.generators.policy import complete_each
 from stepforge.pipelines.engines import ScriptedEngineSettings
 from stepforge.pipelines.engines.gate import EngineGate
-from stepforge.pipelines.engines.load import Outage
+from stepforge.pipelines.engines.outage import Outage
 from stepforge.pipelines.run.journaled_engine import JournaledEngine
 from stepforge.pipelines.storage.journal import (
     KEY_BYTES,
