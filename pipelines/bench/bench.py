@@ -182,8 +182,10 @@ def bench_problems(folder: Path) -> list[BenchProblem]:
 
 
 def recorded_problems(folder: Path) -> list[BenchProblem]:
-    """Return the problems of a finished run that are labeled densely enough and carry a truth."""
-    rows = (row for path in Layout(folder).shards("label") for row in read_shard(path, LabeledProblem))
+    """Return the problems of a finished run, or of one labeled shard, that are labeled densely enough and carry a
+    truth."""
+    shards = [folder] if folder.is_file() else Layout(folder).shards("label")
+    rows = (row for path in shards for row in read_shard(path, LabeledProblem))
     return [problem for problem in map(bench_problem, rows) if problem is not None]
 
 
@@ -192,7 +194,8 @@ def bench_labelers(
 ) -> tuple[dict[str, Any], str]:
     """Do the bench; write its figures to ``target`` and a picture next to it; return the result and its text.
 
-    ``recording`` is a finished run to replay instead of recording; values are measured if ``folder`` has them.
+    ``recording`` is a finished run, or a labeled shard, to replay instead of recording; values are measured if
+    ``folder`` has them.
 
     Raises:
         BadInput: the settings, the engine or the run are not usable; nothing was started.
@@ -201,7 +204,7 @@ def bench_labelers(
     settings = read_bench_file(config)
     if recording is None:
         record(settings, folder, say)
-    else:
+    elif not recording.is_file():
         open_run(recording)
     problems = bench_problems(recording or folder / "recording")
     if len(problems) < FEWEST or len({p.family for p in problems}) < 2:
@@ -209,6 +212,8 @@ def bench_labelers(
         if recording is not None:
             raise BadInput(f"{recording}: {kept}; make a recording of {FEWEST} with stepforge record")
         raise RunFailed(f"{folder}: {kept} are too few; raise problems")
+    if all(truth.first_error is None for problem in problems for truth in problem.truths):
+        raise BadInput(f"{recording or folder}: no first error is known: neither people nor the oracle name one")
     bench = Bench(settings, problems, say)
     result = bench.run()
     values = folder / "values"

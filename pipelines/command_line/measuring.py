@@ -20,7 +20,8 @@ def bench_labelers(
         Path | None, typer.Option(help="Folder for the figures; by default that of the recordings.")
     ] = None,
     recording: Annotated[
-        Path | None, typer.Option(help="A finished run, labeled by math_shepherd first, to replay instead.")
+        Path | None,
+        typer.Option(help="A finished run, labeled by math_shepherd first, or a shard of one, to replay instead."),
     ] = None,
     as_json: AsJson = False,
 ) -> None:

@@ -4,9 +4,11 @@ An engine that ignores seeds or the beginning to continue from, or that breaks o
 that look like any others. A dozen completions of one of the run's problems reveal most such engines.
 """
 
+import asyncio
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Coroutine, Iterator, Sequence
 from contextlib import contextmanager
+from typing import Any
 
 from stepforge.generators.policy import NotSampled, PromptedPolicy, SpecialToken
 from stepforge.labelers import AnswerLikelihood
@@ -79,15 +81,27 @@ async def probe(engine: Engine, run: RunFile, problem: Problem) -> None:
     if isinstance(run.engine, ScriptedEngineSettings):
         return  # no model; its rates come from the settings
     check_going_on_is_known(engine, run)
-    await check_answers(engine, run, problem)
     if not completing(run):
+        await check_answers(engine, run, problem)
         return
-    drawn = await _check_seeds(engine, run, problem)
-    greedy = await _policy(engine, run, 0.0).sample(problem, (), n=1, seed=0)
+    likeliest = _policy(engine, run, 0.0).sample(problem, (), n=1, seed=0)
+    _, drawn, greedy = await _at_once(
+        check_answers(engine, run, problem), _check_seeds(engine, run, problem), likeliest
+    )
     for rollout in (*greedy, *drawn):
         if len(rollout.steps) > 1:
             await _check_going_on(engine, run, problem, rollout, exact=rollout is greedy[0])
             return
+
+
+async def _at_once(*checks: Coroutine[Any, Any, Any]) -> list[Any]:
+    """Return what each check returns. Raises what the first of those that failed raised, once all have ended: a slow
+    engine answers many requests as fast as one."""
+    found = await asyncio.gather(*checks, return_exceptions=True)
+    for one in found:
+        if isinstance(one, BaseException):
+            raise one
+    return found
 
 
 def _policy(engine: Engine, run: RunFile, temperature: float | None = None) -> PromptedPolicy:
@@ -120,11 +134,13 @@ async def _check_going_on(engine: Engine, run: RunFile, problem: Problem, whole:
     """Continue from half of a solution: at temperature 0 if it was drawn that way (``exact``), and a few more times."""
     half = (len(whole.steps) + 1) // 2
     before, rest = whole.steps[:half], "".join(step.text for step in whole.steps[half:])
-    if exact:
-        (likeliest,) = await _policy(engine, run, 0.0).sample(problem, before, n=1, seed=0)
-        _check_likeliest(likeliest, whole, rest)
     seed = seed_of(run.seed, "probe prefix")
-    found = await _policy(engine, run).sample(problem, before, n=3, seed=seed)
+    likeliest, found = await _at_once(
+        _policy(engine, run, 0.0).sample(problem, before, n=int(exact), seed=0),
+        _policy(engine, run).sample(problem, before, n=3, seed=seed),
+    )
+    for rollout in likeliest:
+        _check_likeliest(rollout, whole, rest)
     if all(rollout.finish == "error" for rollout in found):
         raise BadInput("engine: it fails to continue from half of a solution")
     wrong = [fault for fault in (_fault(rollout, before, whole.steps[half]) for rollout in found) if fault]

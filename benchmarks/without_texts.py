@@ -1,0 +1,53 @@
+"""A recording for the repository: `python -m benchmarks.without_texts RUN FILE.parquet`.
+
+Writes all labeled rows of a recording to one shard, with names in place of every question and step, so that test
+problems stay out of the repository. What completions of a prefix came to stays, and whom people blame: every labeler
+that reads no texts is replayed from it as from the recording, by `stepforge bench labelers --recording FILE.parquet`.
+"""
+
+from pathlib import Path
+
+import typer
+
+from stepforge.pipelines.progress.status import open_run
+from stepforge.pipelines.storage.shards import read_shard, write_shard
+from stepforge.schemas.labeled import LabeledProblem
+from stepforge.schemas.rollout import Rollout, Step
+
+
+def main(run: Path, out: Path) -> None:
+    shards = open_run(run)[1].shards("label")
+    rows = [without_texts(row) for path in shards for row in read_shard(path, LabeledProblem)]
+    write_shard(out, rows, LabeledProblem, {"stage": "label"})
+    print(f"{len(rows)} problems, {out.stat().st_size:,} bytes: {out}")
+
+
+def without_texts(row: LabeledProblem) -> LabeledProblem:
+    solutions = tuple(s.model_copy(update={"rollout": _named(s.rollout), "others": ()}) for s in row.solutions)
+    policy = row.policy.model_copy(update={"model": Path(row.policy.model).name})
+    completer = row.completer and row.completer.model_copy(update={"model": Path(row.completer.model).name})
+    update = {
+        "problem": row.problem.model_copy(update={"question": row.problem.id, "known_solution": None, "kept": ()}),
+        "solutions": solutions,
+        "evidence": tuple(map(_ended, row.evidence)),
+        "own": tuple(map(_ended, row.own)),
+        "further": (),
+        "searched": (),
+        "policy": policy,
+        "completer": completer,
+    }
+    return row.model_copy(update=update)
+
+
+def _named(rollout: Rollout) -> Rollout:
+    """A prefix is recognized by its text: each step has one of its own."""
+    steps = [Step(text=f"{rollout.id}, step {i}\n", logprob=s.logprob) for i, s in enumerate(rollout.steps, 1)]
+    return rollout.model_copy(update={"steps": tuple(steps)})
+
+
+def _ended(rollout: Rollout) -> Rollout:
+    return rollout.model_copy(update={"steps": (Step(text=rollout.id),), "repair": None})
+
+
+if __name__ == "__main__":
+    typer.run(main)
