@@ -5,6 +5,8 @@ problems stay out of the repository. What completions of a prefix came to stays,
 that reads no texts is replayed from it as from the recording, by `stepforge bench labelers --recording FILE.parquet`.
 """
 
+from hashlib import blake2b
+from itertools import accumulate
 from pathlib import Path
 
 import typer
@@ -40,8 +42,12 @@ def without_texts(row: LabeledProblem) -> LabeledProblem:
 
 
 def _named(rollout: Rollout) -> Rollout:
-    """A prefix is recognized by its text: each step has one of its own."""
-    steps = [Step(text=f"{rollout.id}, step {i}\n", logprob=s.logprob) for i, s in enumerate(rollout.steps, 1)]
+    """A prefix is recognized by its text: a digest of it takes its place, so solutions that share one still do."""
+    texts = accumulate(step.text for step in rollout.steps)
+    steps = [
+        Step(text=f"{blake2b(text.encode(), digest_size=8).hexdigest()}\n", logprob=step.logprob)
+        for text, step in zip(texts, rollout.steps, strict=True)
+    ]
     return rollout.model_copy(update={"steps": tuple(steps)})
 
 
