@@ -11,6 +11,8 @@ from stepforge.grading.exact import Exact
 from stepforge.schemas.problem import AnswerKind, Quantity
 
 V = TypeVar("V", bound=Exact)
+MOST_PARTS = 3
+"""Of a problem whose parts are summed up."""
 
 
 class Say(Protocol):
@@ -52,6 +54,23 @@ class Draft(NamedTuple):
 def plus(a: int | str, b: int) -> str:
     """Return a sum as text; a negative number is subtracted."""
     return f"{a} {'-' if b < 0 else '+'} {abs(b)}"
+
+
+def needs_of_parts(name: str, own: tuple[str, ...], ends: tuple[str, ...]) -> tuple[str, ...]:
+    """Return the steps that must come before a step, where numbered parts are worked out, summed up and then used.
+
+    Part 2 has the steps ``own`` with a 2 after their names, each building on those before it; ``sum2`` adds part 2 to
+    what there is, and the steps ``ends`` build on everything before them.
+    """
+    kind = name.rstrip("0123456789")
+    number = name[len(kind) :]
+    if kind in own:
+        return tuple(f"{before}{number}" for before in own[: own.index(kind)])
+    if kind in ends:
+        done = tuple(f"{before}{part}" for part in range(1, MOST_PARTS + 1) for before in (*own, "sum"))
+        return (*done, *ends[: ends.index(kind)])
+    parts = range(1, int(number) + 1)
+    return (*(f"{before}{part}" for part in parts for before in own), *(f"sum{part}" for part in parts[:-1]))
 
 
 class Transcript:

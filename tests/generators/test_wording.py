@@ -20,7 +20,8 @@ from stepforge.schemas.seeds import rng_of
 every_family = pytest.mark.parametrize("family", ALL_FAMILIES)
 STEPS = (
     "given times more fewer half together plus minus product bracket collect slope move unknown remainder power "
-    "affine series multiple total derivative term adding"
+    "affine series multiple total derivative term adding percent lower higher several joined coupon fee change "
+    "area hole rest half_around around doors compared covering spare"
 )
 LEVELS = (1, 2, 3, 4, 5, 6)
 
