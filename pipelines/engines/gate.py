@@ -66,7 +66,8 @@ def outage_of(settings: AnyEngine) -> Outage:
 
 class EngineGate:
     def __init__(self, engine: Engine, capacity: int, limit: float | None = None, outage: Outage | None = None) -> None:
-        """``limit`` is a request's time limit in seconds; ``outage`` says how long to wait for a server."""
+        """``limit`` is a request's time limit in seconds, longer while the engine answers those given before it;
+        ``outage`` says how long to wait for a server."""
         self.engine = engine
         self.capacity = capacity
         self._limit = limit
@@ -113,14 +114,18 @@ class EngineGate:
     async def _given(self, prompt: Prompt, seed: int, sampling: Sampling) -> Completion:
         if self._limit is None:
             return await self.engine.complete(prompt, seed=seed, sampling=sampling)
-        before = self._answers
+        before = latest = self._answers
+        ahead = self._clock.running - 1
+        asked = asyncio.ensure_future(self.engine.complete(prompt, seed=seed, sampling=sampling))
         try:
-            async with asyncio.timeout(self._limit):
-                given = await self.engine.complete(prompt, seed=seed, sampling=sampling)
-        except TimeoutError:
-            return self._hung(before)
+            while not (await asyncio.wait([asked], timeout=self._limit))[0]:
+                if self._answers == latest or latest - before >= ahead:
+                    return self._hung(before)
+                latest = self._answers  # it may have stood behind others in the engine's own queue
+        finally:
+            asked.cancel()
         self._answers, self._unanswered = self._answers + 1, 0
-        return given
+        return asked.result()
 
     def _hung(self, before: int) -> Completion:
         """Abandon one request; if repeatedly no other was answered in that time either, blame the engine."""

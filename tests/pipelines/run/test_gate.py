@@ -37,6 +37,25 @@ def test_no_more_than_the_capacity_is_under_way() -> None:
     assert (counters["running"], counters["waiting"], counters["rollouts"]) == (0, 0, 59)
 
 
+def test_a_request_behind_others_in_the_engine_is_not_given_up() -> None:
+    class OneByOne(Counted):
+        def __init__(self) -> None:
+            super().__init__(ScriptedEngineSettings())
+            self.turn = asyncio.Lock()
+
+        async def complete(self, prompt: Prompt, *, seed: int, sampling: Sampling) -> Completion:
+            async with self.turn:
+                await asyncio.sleep(0.03)
+                return await super().complete(prompt, seed=seed, sampling=sampling)
+
+    async def ask() -> list[str]:
+        gate = EngineGate(OneByOne(), 100, limit=0.1)
+        answers = await asyncio.gather(*(gate.ask(PROMPT, seed=i, sampling=SAMPLING) for i in range(20)))
+        return [answer.completion.finish for answer in answers]
+
+    assert asyncio.run(ask()) == ["stop"] * 20
+
+
 def test_shares_of_the_engines_time_add_up_to_its_busy_time(monkeypatch: pytest.MonkeyPatch) -> None:
     now = [0.0]
     monkeypatch.setattr("stepforge.pipelines.engines.gate.time.monotonic", lambda: now[0])
