@@ -3,6 +3,7 @@
 import asyncio
 from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Callable, Sequence
+from typing import ClassVar
 
 from stepforge.labelers.contracts import AnyPart, Combiner, FollowUp, Labeler, speaking
 from stepforge.labelers.evidence.store import QUESTION, Evidence, Trajectory, solution_trajectory
@@ -18,11 +19,20 @@ TRUNCATED = "solution truncated or without a verdict"
 class LabelPart(Record):
     """A part of a run's list of labelers: reports and the ledger call it by its kind."""
 
+    completes: ClassVar[bool] = True
+    """Whether it samples completions of a solution's beginning."""
+    needs_answer: ClassVar[bool] = True
+    """Whether it can only label problems with a reference answer or a verifier."""
     kind: str
 
     @property
     def name(self) -> str:
         return self.kind
+
+    @property
+    def reads_scores(self) -> bool:
+        """Whether it needs a reward model's scores."""
+        return False
 
 
 class Search(LabelPart, ABC):

@@ -48,12 +48,17 @@ def logit(score: float) -> float:
 class RewardModel(LabelPart):
     """Uses the scores that the run's ``scorer`` gave every step."""
 
+    completes = False
     kind: Literal["reward_model"] = "reward_model"
     calibration: Calibration = Calibration()
     sure: float = Field(default=0.5, ge=0, lt=1)
     """Posterior probability below which it abstains."""
     answer: bool = True
     """Whether a wrong final answer counts as evidence of an error."""
+
+    @property
+    def reads_scores(self) -> bool:
+        return True
 
     async def __call__(self, solved: SolvedProblem, policy: Policy, grader: Grader, *, seed: int) -> LabeledProblem:
         return labeled_problem(self.name, solved, [self.verdict(rollout) for rollout in solved.rollouts], None)

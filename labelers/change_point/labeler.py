@@ -74,6 +74,10 @@ class ChangePoint(LabelPart):
     """Problems of a run that are labeled under ``rates``, so that the run's own can be pooled from them; 0: none."""
 
     @property
+    def reads_scores(self) -> bool:
+        return self.prior != "none"
+
+    @property
     def _signals(self) -> Signals:
         return Signals(self.surprise, self.stated, self.passing)
 
