@@ -3,9 +3,11 @@
 from collections import Counter
 from collections.abc import Callable, Sequence
 from itertools import accumulate
+from pathlib import Path
 from random import Random
 
 from stepforge.pipelines.engines.text_engine import TextEngine
+from stepforge.pipelines.storage.shards import write_shard
 from stepforge.schemas.labeled import Verdict
 from stepforge.schemas.problem import Problem
 from stepforge.schemas.protocols import Completion, EngineIdentity, Message, Prompt, Sampling
@@ -147,3 +149,14 @@ class Writer(CharacterEngine):
 
     def chat(self, messages: Sequence[Message]) -> str:
         return "".join(f"<{m.role}>{m.content}" for m in messages) + "<assistant>"
+
+
+def shards_of(folder: Path, questions: list[list[str]]) -> list[Path]:
+    """Write a shard for each list; a problem is called by its shard and place."""
+    paths = []
+    for number, asked in enumerate(questions):
+        path = folder / f"part-{number:05d}.parquet"
+        rows = [a_problem(f"{number}-{i}").model_copy(update={"question": q}) for i, q in enumerate(asked)]
+        write_shard(path, rows, Problem, {})
+        paths.append(path)
+    return paths
