@@ -63,10 +63,6 @@ class Combiner(_Named, Protocol):
 class FollowUp(_Named, Protocol):
     """Samples more completions for other labelers' verdicts."""
 
-    @property
-    def name(self) -> str:
-        """The name in the ledger."""
-
     async def follow_up(self, row: LabeledProblem, policy: Policy, grader: Grader, *, seed: int) -> LabeledProblem:
         """Return the problem with more in ``further`` and its own cost; labels and verdicts stay as they are."""
 

@@ -96,7 +96,7 @@ async def label_wrong(
 
 
 def labels_of(path: Trajectory, evidence: Evidence) -> tuple[StepLabel | None, ...]:
-    """Return what is known of each prefix; the whole solution's only trial is its own outcome."""
+    """Return the counts of each prefix; the whole solution's only trial is its own outcome."""
     measured = [evidence.label(path, count) for count in range(1, len(path.steps))]
     return (*measured, own_outcome(path)) if path.steps else ()
 
