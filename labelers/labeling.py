@@ -29,11 +29,6 @@ class LabelPart(Record):
     def name(self) -> str:
         return self.kind
 
-    @property
-    def reads_scores(self) -> bool:
-        """Whether it needs a reward model's scores."""
-        return False
-
 
 class Search(LabelPart, ABC):
     """Searches each wrong solution for its first error; right ones are assumed to have none."""

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from itertools import accumulate
 from math import exp, log
 from operator import mul
-from typing import Literal
+from typing import ClassVar, Literal
 
 from pydantic import Field
 
@@ -49,16 +49,13 @@ class RewardModel(LabelPart):
     """Uses the scores that the run's ``scorer`` gave every step."""
 
     completes = False
+    reads_scores: ClassVar[bool] = True
     kind: Literal["reward_model"] = "reward_model"
     calibration: Calibration = Calibration()
     sure: float = Field(default=0.5, ge=0, lt=1)
     """Posterior probability below which it abstains."""
     answer: bool = True
     """Whether a wrong final answer counts as evidence of an error."""
-
-    @property
-    def reads_scores(self) -> bool:
-        return True
 
     async def __call__(self, solved: SolvedProblem, policy: Policy, grader: Grader, *, seed: int) -> LabeledProblem:
         return labeled_problem(self.name, solved, [self.verdict(rollout) for rollout in solved.rollouts], None)
