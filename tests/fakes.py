@@ -1,5 +1,6 @@
 """A policy and a grader with known truth, at the two ports that labelers have."""
 
+import asyncio
 from collections import Counter
 from collections.abc import Callable, Sequence
 from itertools import accumulate
@@ -7,6 +8,7 @@ from pathlib import Path
 from random import Random
 
 from stepforge.pipelines.engines.text_engine import TextEngine
+from stepforge.pipelines.grading.grader import PooledGrader
 from stepforge.pipelines.storage.shards import write_shard
 from stepforge.schemas.labeled import Verdict
 from stepforge.schemas.problem import Problem
@@ -160,3 +162,11 @@ def shards_of(folder: Path, questions: list[list[str]]) -> list[Path]:
         write_shard(path, rows, Problem, {})
         paths.append(path)
     return paths
+
+
+def outcomes(problem: Problem, *answers: str | None) -> list[Outcome]:
+    async def ask() -> list[Outcome]:
+        async with PooledGrader() as grader:
+            return await grader.grade(problem, answers)
+
+    return asyncio.run(ask())
