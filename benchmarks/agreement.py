@@ -1,6 +1,6 @@
 """What agreement among solutions is worth, on a run whose every answer is known: for votes, and for wrong references.
 
-    stepforge run RUN.toml --out RUN          # families, 16 solutions a problem
+    stepforge run RUN.toml --out RUN          # families, 16 solutions per problem
     python -m benchmarks.agreement RUN
 
 Votes: how often the answer with most votes is right, and how that share grows with agreement; the last line is a

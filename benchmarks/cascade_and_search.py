@@ -45,7 +45,7 @@ def problems(count: int, seed: int) -> list[Problem]:
 
 
 def labelers(rates: Rates, calibration: Calibration) -> dict[str, AnyPart]:
-    """Return what is compared; the informed tier was chosen on the problems of seed 9201, and on no others."""
+    """Return the labelers to compare; the informed tier was chosen on the problems of seed 9201, and on no others."""
     search = ChangePoint(rates=rates, pilot=0)
     first = RewardModel(sure=0, calibration=calibration)
     scored = {"prior": "reward_model", "calibration": first.calibration}

@@ -194,7 +194,7 @@ def main(
 
 
 def _made(run: Run) -> dict[str, object]:
-    """Return what a run holds: rows by stage, rollouts of evidence, and bytes of its labeled shards."""
+    """Return a run's size: rows by stage, rollouts of evidence, and bytes of its labeled shards."""
     ledger = build_ledger(run.layout, [])
     return {
         "rows_out": {stage: total.rows_out for stage, total in ledger.stages.items()},

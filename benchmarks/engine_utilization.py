@@ -84,7 +84,7 @@ class Labeling(NamedTuple):
     """Requests that the engine computes together at most."""
 
     def figures(self, offline: float) -> dict[str, float]:
-        """Return the speeds in tokens a second, and compared with the offline batch's."""
+        """Return the speeds in tokens per second, and compared with the offline batch's."""
         flowing = sum(r.before(self.last_begun) for r in self.requests) / (self.last_begun - self.began)
         whole = sum(r.tokens for r in self.requests) / (self.ended - self.began)
         running = statistics.median(r.running for r in self.requests if r.ended < self.last_begun)
@@ -154,7 +154,7 @@ async def _label_on(
 
 
 def offline(settings: VllmEngineSettings, requests: list[Request]) -> float:
-    """Return the tokens a second of vLLM's own batch on the recorded continuations."""
+    """Return the tokens per second of vLLM's own batch on the recorded continuations."""
     import torch
     from vllm import LLM, SamplingParams, TokensPrompt
 

@@ -21,7 +21,7 @@ from stepforge.pipelines.settings.run_settings import read_run_file
 
 
 def actual_figures(ledger: dict[str, Any]) -> dict[str, float]:
-    """Return what a finished run took, under the names that an estimate gives it.
+    """Return the actual costs of a finished run, under the names that an estimate uses.
 
     Raises:
         ValueError: it was stopped in between, so that its time says nothing.

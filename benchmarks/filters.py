@@ -1,4 +1,4 @@
-"""Every filter on the same rows: rows a second of one CPU, and the most memory that each adds.
+"""Every filter on the same rows: rows per second of one CPU, and the most memory that each adds.
 
     python -m benchmarks.filters --rows 20000
     python -m benchmarks.filters --rows 20000 --datatrove .venv-datatrove/bin/python # beside datatrove's MinHash

@@ -1,4 +1,4 @@
-"""How many answers are graded a second, beside Math-Verify in the same run.
+"""How many answers are graded per second, compared with Math-Verify in the same run.
 
 `python -m benchmarks.grading` prints a table. Three sets, all made here: plain numbers in
 sentences, formulas that are worked out in the process, and formulas that only Math-Verify reads. Each row is another

@@ -22,7 +22,7 @@ from stepforge.pipelines.reports.report import measured as found_in
 from stepforge.pipelines.run_folder.ledger import ShardReport, build_ledger
 from stepforge.pipelines.settings.digest import content_digest
 from stepforge.pipelines.settings.run_settings import folder_settings
-from stepforge.pipelines.storage.kept import Kept
+from stepforge.pipelines.storage.filtered_shards import Kept
 from stepforge.pipelines.storage.layout import Layout, ShardStage
 from stepforge.pipelines.storage.shards import ShardMetadata, read_shard, write_shard, write_table
 from stepforge.pipelines.storage.store import write_text

@@ -46,7 +46,7 @@ SEED = 41
 
 
 class Recording(WrappedEngine):
-    """An engine that asks another once, and then says the same again for nothing."""
+    """An engine that asks another one once, then repeats its answers at no cost."""
 
     def __init__(self, engine: Engine) -> None:
         super().__init__(engine)

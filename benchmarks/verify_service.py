@@ -1,4 +1,4 @@
-"""The verifier service under load: verdicts a second, and honest clients beside hostile answers.
+"""The verifier service under load: verdicts per second, and honest clients next to hostile answers.
 
     python -m benchmarks.verify_service [--seconds 20]
 

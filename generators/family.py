@@ -51,10 +51,10 @@ class ProblemFamily(Record, ABC):
 
 
 class Family(ProblemFamily):
-    """A family whose solutions state a quantity a line: it writes a draft, and the truth follows from its work."""
+    """A family whose solutions state one quantity per line: it writes a draft, and the truth follows from its work."""
 
     wording: Wording = "plain"
-    """``free`` draws every sentence from a grammar of many forms, ``long`` asks for a paragraph a step besides; the
+    """``free`` draws every sentence from a grammar of many forms, ``long`` also asks for a paragraph per step; the
     problems of a seed stay the same."""
 
     @property

@@ -188,7 +188,7 @@ class PromptedPolicy:
         return await complete_each(self._judge, prompt, n=n, seed=seed, sampling=sampling)
 
     def answer(self, problem: Problem, text: str) -> str | None:
-        """Return what decides the outcome of a whole solution's text: its final answer, its program, or all of it.
+        """Return the part of a whole solution's text that is graded: its final answer, its program, or all of it.
 
         None where it holds none.
         """
@@ -269,7 +269,7 @@ class PromptedPolicy:
         ]
 
     def prompt(self, problem: Problem, prefix: Sequence[Step]) -> Prompt:
-        """Return what the engine continues from: the prompted question, and the steps before."""
+        """Return the engine's input: the prompted question, and the steps so far."""
         question = problem.question.strip()  # as exports write it: many chat templates trim a turn
         asked, before = self._asked(question), "".join(step.text for step in prefix)
         ids = list(self._encode_question(asked))

@@ -74,7 +74,7 @@ class PolicySettings(Record):
         if sum(way.share for way in ways) > 1 + 1e-9:
             raise ValueError("their shares add up to more than 1")
         if len({way.name for way in ways}) < len(ways):
-            raise ValueError("two of them have one name")
+            raise ValueError("two of them have the same name")
         return ways
 
     @model_validator(mode="after")
@@ -82,7 +82,7 @@ class PolicySettings(Record):
         names = [way.name for way in self.ways]
         if self.completer is not None and self.completer not in names:
             raise ValueError(
-                f"completer: {self.completer} is none of the ways ({', '.join(names) or 'there are none'})"
+                f"completer: {self.completer} is not one of the ways ({', '.join(names) or 'there are none'})"
             )
         return self
 

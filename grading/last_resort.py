@@ -151,7 +151,7 @@ def _plain_formula(sentence: str) -> str | None:
 
 
 def _after_equals(sentence: str) -> list[str]:
-    """Return what an equation in plain text gives: ``60 * 2 = 120 in 2 weeks`` names 120, not 2."""
+    """Return the result of an equation in plain text: ``60 * 2 = 120 in 2 weeks`` gives 120, not 2."""
     before, equals, after = sentence.rpartition("=")
     if not equals or not before or "\\" in sentence or _GOES_ON.search(after):
         return []

@@ -57,7 +57,7 @@ def _made(operator: Operator, *texts: str) -> Formula | None:
 
 
 def read_deduction(line: str) -> Deduction | None:
-    """Return what a line deduces (``from P, if P then Q, so Q``); None where it deduces nothing."""
+    """Parse the deduction of a line (``from P, if P then Q, so Q``); None if it has none."""
     sources, so, conclusion = line.strip().removeprefix("from ").partition(SO)
     formula = read_formula(conclusion.rstrip(". "))
     if not so or formula is None:

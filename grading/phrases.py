@@ -98,7 +98,7 @@ def after_colon(text: str) -> str | None:
 
 
 def after_is(text: str) -> str | None:
-    """Return what follows ``the answer is``, or a phrase like it in another language."""
+    """Return the text after ``the answer is``, or after a phrase like it in another language."""
     return _framed(_places(text, _IS, foreign=True))
 
 
@@ -119,7 +119,7 @@ def _places(text: str, frame: re.Pattern[str], *, foreign: bool) -> Iterator[str
 
 
 def _framed(places: Iterator[str]) -> str | None:
-    """Return what follows the last phrase that is followed by a value; else the last that is followed by words."""
+    """Return the text after the last phrase that a value follows; else after the last that words follow."""
     words: str | None = None
     for after in places:
         found = answer_of(after)

@@ -32,7 +32,7 @@ def fenced(text: str) -> list[tuple[int, int]]:
 
 
 def completed(setup: str, entry_point: str, program: str) -> str:
-    """Return what is run: the setup, then a program that defines the function, or that continues where the setup
+    """Return the program to run: the setup, then a program that defines the function, or that continues where the setup
     ends."""
     if not setup:
         return program

@@ -153,7 +153,7 @@ class Puzzle(Record, ABC):
 
 
 def _slots(template: str, text: str) -> list[str]:
-    """Return what a text has in the place of each brace of a template, each as short as can be, without backtracking:
+    """Return the text in place of each brace of a template, each as short as possible, without backtracking:
     that takes minutes on a hostile text. If it is not of this template, the values are of no use."""
     first, *between = re.split(r"\{\w*\}", template)
     text, found = text[len(first) :], []

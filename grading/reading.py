@@ -249,7 +249,7 @@ def _folded(text: str) -> str:
 
 
 def _inside(text: str) -> tuple[str, ItemsKind, str]:
-    """Return what the outermost brackets hold, which collection they make, and the bracket; empty where none is."""
+    """Return the text inside the outermost brackets, its kind of collection, and the bracket; empty if none."""
     for opening, closing in (("\\{", "\\}"), ("{", "}")):
         if (inner := between(opening, text, closing)) and _closes_at_end(text.replace("\\", "")):
             return inner, "list", opening

@@ -52,7 +52,7 @@ class Reading(NamedTuple):
 
 
 def read_sentence(text: str) -> Reading:
-    """Return what a sentence states. A value that the sentence itself retracts does not count."""
+    """Parse the statements of a sentence. A value that the sentence itself retracts does not count."""
     plain = _spelled(text)
     joined = _joined(plain)
     with_x = tuple(filter(about_x, joined))

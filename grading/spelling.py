@@ -142,7 +142,7 @@ def _unframed(text: str) -> str:
 
 
 def between(opening: str, text: str, closing: str) -> str:
-    """Return what the two frame; empty where they do not, or frame nothing."""
+    """Return the text between the two; empty if they do not frame it."""
     framed = text.startswith(opening) and text.endswith(closing)
     return text[len(opening) : len(text) - len(closing)] if framed else ""
 

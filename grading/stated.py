@@ -35,7 +35,7 @@ _REWRITES: list[tuple[frozenset[str], re.Pattern[str], str]] = [
         (":", r"\d+:\d+", " ; "),
         ("hundred thousand million billion dozen", r"[\d.,]+ (?:hundred|thousand|million|billion|dozen)\b", " ; "),
         ("/", r"(?<=\d)/[A-Za-z]+", ""),
-        # "4 weeks = 4 * 7 days": another unit behind the sign.
+        # "4 weeks = 4 * 7 days": another unit after the sign.
         ("=", r"(?:^|[^-+*/=(\d.,$\s])\s*\$?\d[\d.,]*(?:[ -][A-Za-z]+){1,3} ?(?==)", " ; "),
     )
 ]
@@ -79,7 +79,7 @@ def equations(text: str) -> Iterator[tuple[tuple[str, ...], ...]]:
 
 
 def recalculated(texts: Iterable[str], answer: str) -> str | None:
-    """Return what a solution's answer is when each of its calculations is done right, and later ones go on from there.
+    """Return the answer that a solution comes to if each calculation is done right and later ones build on it.
 
     None if the answer is the result of none, or one comes to 0 where the solution does not, or the reverse: then the
     next step might be another.
@@ -151,7 +151,7 @@ def close(stated: Fraction, exact: Fraction, text: str) -> bool:
 
 @lru_cache(maxsize=65536)
 def fraction(text: str) -> Fraction | None:
-    """Return the value of an expression without unknowns; None if it is none."""
+    """Return the value of an expression without unknowns; None if the text is no such expression."""
     try:
         return evaluate(text.replace("$", "").replace(",", "")).constant
     except ExactError:

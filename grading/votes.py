@@ -57,7 +57,7 @@ def vote_shares(rollouts: Sequence[Rollout], kind: AnswerKind, sharpness: float 
 
 
 def weights(rollouts: Sequence[Rollout], sharpness: float) -> list[float]:
-    """Return what each vote weighs: the rollout's mean token probability to the power ``sharpness``.
+    """Return each vote's weight: the rollout's mean token probability to the power ``sharpness``.
 
     0 counts votes (arXiv 2203.11171), more believes the confident ones (arXiv 2502.06233). Where a log-probability is
     missing, votes are counted.

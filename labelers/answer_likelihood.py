@@ -22,6 +22,7 @@ NO_ANSWER = "no two answers to compare: a reference, and the solution's own"
 class AnswerLikelihood(LabelPart):
     """Reads how likely the reference answer and the solution's own are after each step; samples nothing."""
 
+    completes = False
     kind: Literal["answer_likelihood"] = "answer_likelihood"
     lead: str = "Therefore, the final answer is \\boxed{"
     """Text before the answer, which begins a line."""

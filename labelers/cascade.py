@@ -7,7 +7,7 @@ a person. Selective escalation: ActPRM, arXiv 2504.10559.
 """
 
 from collections.abc import Sequence
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 
@@ -38,6 +38,7 @@ Tier = Annotated[
 class Cascade(LabelPart):
     """Labelers in order of cost."""
 
+    reads_scores: ClassVar[bool] = True
     kind: Literal["cascade"] = "cascade"
     first: RewardModel = RewardModel(sure=0)
     tiers: tuple[Tier, ...] = Field(default=(ChangePoint(),), min_length=1)

@@ -25,6 +25,7 @@ SMOOTHING = 0.5
 class Consensus(LabelPart):
     """In a run's list of labelers it runs last, on the others' verdicts. Listed first, its verdicts are the run's."""
 
+    completes = False
     kind: Literal["consensus"] = "consensus"
     of: tuple[str, ...] = ()
     """Labelers of the run; by default all but the oracle."""

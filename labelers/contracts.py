@@ -1,7 +1,8 @@
 """The contracts of a run's label parts. A part is a record with a ``kind``; it does one of three things.
 
 A labeler gives verdicts from its own evidence, a combiner from the others' verdicts, and a follow-up gives none: it
-samples more once verdicts exist.
+samples more once verdicts exist. A part may also say, for the checks before a run, that it samples no completions
+(``completes = False``), labels without reference answers (``needs_answer = False``), or ``reads_scores``.
 """
 
 from collections.abc import Sequence
@@ -61,10 +62,6 @@ class Combiner(_Named, Protocol):
 @runtime_checkable
 class FollowUp(_Named, Protocol):
     """Samples more completions for other labelers' verdicts."""
-
-    @property
-    def name(self) -> str:
-        """The name in the ledger."""
 
     async def follow_up(self, row: LabeledProblem, policy: Policy, grader: Grader, *, seed: int) -> LabeledProblem:
         """Return the problem with more in ``further`` and its own cost; labels and verdicts stay as they are."""

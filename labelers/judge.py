@@ -41,6 +41,8 @@ TEMPLATE = (
 class Judge(LabelPart):
     """Asks a language model; the run's ``judge`` engine where there is one, else the policy's own."""
 
+    completes = False
+    needs_answer = False
     kind: Literal["judge"] = "judge"
     votes: int = Field(default=3, ge=1, le=1000)
     """Number of times each solution is judged."""

@@ -3,6 +3,7 @@
 import asyncio
 from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Callable, Sequence
+from typing import ClassVar
 
 from stepforge.labelers.contracts import AnyPart, Combiner, FollowUp, Labeler, speaking
 from stepforge.labelers.evidence.store import QUESTION, Evidence, Trajectory, solution_trajectory
@@ -18,6 +19,10 @@ TRUNCATED = "solution truncated or without a verdict"
 class LabelPart(Record):
     """A part of a run's list of labelers: reports and the ledger call it by its kind."""
 
+    completes: ClassVar[bool] = True
+    """Whether it samples completions of a solution's beginning."""
+    needs_answer: ClassVar[bool] = True
+    """Whether it can only label problems with a reference answer or a verifier."""
     kind: str
 
     @property
@@ -86,7 +91,7 @@ async def label_wrong(
 
 
 def labels_of(path: Trajectory, evidence: Evidence) -> tuple[StepLabel | None, ...]:
-    """Return what is known of each prefix; the whole solution's only trial is its own outcome."""
+    """Return the counts of each prefix; the whole solution's only trial is its own outcome."""
     measured = [evidence.label(path, count) for count in range(1, len(path.steps))]
     return (*measured, own_outcome(path)) if path.steps else ()
 

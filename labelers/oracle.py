@@ -32,6 +32,7 @@ NO_TRUTH = "the problem has no known truth"
 class Oracle(LabelPart):
     """Labels from the truth of a procedural problem; abstains on any other."""
 
+    completes = False
     kind: Literal["oracle"] = "oracle"
 
     async def __call__(self, solved: SolvedProblem, policy: Policy, grader: Grader, *, seed: int) -> LabeledProblem:

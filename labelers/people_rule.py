@@ -114,7 +114,7 @@ def digest_up_to(rollout: Rollout, step: int | None) -> str:
 
 
 def standing(findings: Iterable[StepFinding]) -> list[StepFinding]:
-    """Return what counts: each reviewer's latest finding on each step, or only the settling one if there is one."""
+    """Each reviewer's latest finding on each step, or only the settling one if there is one."""
     last: dict[tuple[str, str, int | None, str, bool], StepFinding] = {}
     for one in findings:
         kind = one.finding == "reference_wrong"

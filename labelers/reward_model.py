@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from itertools import accumulate
 from math import exp, log
 from operator import mul
-from typing import Literal
+from typing import ClassVar, Literal
 
 from pydantic import Field
 
@@ -48,6 +48,8 @@ def logit(score: float) -> float:
 class RewardModel(LabelPart):
     """Uses the scores that the run's ``scorer`` gave every step."""
 
+    completes = False
+    reads_scores: ClassVar[bool] = True
     kind: Literal["reward_model"] = "reward_model"
     calibration: Calibration = Calibration()
     sure: float = Field(default=0.5, ge=0, lt=1)

@@ -1,11 +1,15 @@
 """A policy and a grader with known truth, at the two ports that labelers have."""
 
+import asyncio
 from collections import Counter
 from collections.abc import Callable, Sequence
 from itertools import accumulate
+from pathlib import Path
 from random import Random
 
 from stepforge.pipelines.engines.text_engine import TextEngine
+from stepforge.pipelines.grading.grader import PooledGrader
+from stepforge.pipelines.storage.shards import write_shard
 from stepforge.schemas.labeled import Verdict
 from stepforge.schemas.problem import Problem
 from stepforge.schemas.protocols import Completion, EngineIdentity, Message, Prompt, Sampling
@@ -147,3 +151,22 @@ class Writer(CharacterEngine):
 
     def chat(self, messages: Sequence[Message]) -> str:
         return "".join(f"<{m.role}>{m.content}" for m in messages) + "<assistant>"
+
+
+def shards_of(folder: Path, questions: list[list[str]]) -> list[Path]:
+    """Write a shard for each list; a problem is called by its shard and place."""
+    paths = []
+    for number, asked in enumerate(questions):
+        path = folder / f"part-{number:05d}.parquet"
+        rows = [a_problem(f"{number}-{i}").model_copy(update={"question": q}) for i, q in enumerate(asked)]
+        write_shard(path, rows, Problem, {})
+        paths.append(path)
+    return paths
+
+
+def outcomes(problem: Problem, *answers: str | None) -> list[Outcome]:
+    async def ask() -> list[Outcome]:
+        async with PooledGrader() as grader:
+            return await grader.grade(problem, answers)
+
+    return asyncio.run(ask())

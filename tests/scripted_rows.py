@@ -21,7 +21,7 @@ from stepforge.pipelines.run.stages import label, solve
 from stepforge.pipelines.run_folder.ledger import ShardReport, write_ledger
 from stepforge.pipelines.settings.digest import content_digest
 from stepforge.pipelines.settings.run_file import RunFile
-from stepforge.pipelines.storage.kept import kept_rows
+from stepforge.pipelines.storage.filtered_shards import kept_rows
 from stepforge.pipelines.storage.layout import Layout, ShardStage
 from stepforge.pipelines.storage.shards import shard_metadata, write_shard
 from stepforge.schemas.labeled import LabeledProblem

@@ -13,8 +13,6 @@ from stepforge.cli import app
 ROOT = Path(__file__).parents[1]
 PAGES = [*sorted(ROOT.glob("*.md")), *sorted((ROOT / "docs").rglob("*.md"))]
 GENERATED = {"settings.md", "records.md"}
-WIDE = {"labelers.md", "laboratory.md", "CHANGELOG.md"}
-"""Pages with one line per paragraph or outcome."""
 NAMES = [str(page.relative_to(ROOT)) for page in PAGES]
 
 
@@ -72,7 +70,7 @@ def test_every_page_is_reached_from_the_index() -> None:
     assert not [name for name in missing if (ROOT / name).resolve() not in reached]
 
 
-@pytest.mark.parametrize("page", [p for p in PAGES if p.name not in GENERATED | WIDE], ids=lambda page: page.name)
+@pytest.mark.parametrize("page", [p for p in PAGES if p.name not in GENERATED], ids=lambda page: page.name)
 def test_prose_lines_are_short(page: Path) -> None:
     long = [line for line in prose(page) if len(line) > 100 and not line.startswith(("|", "#", "!["))]
     assert not long, f"{len(long)} lines of more than 100 characters, the first: {long[0]}"

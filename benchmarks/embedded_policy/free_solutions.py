@@ -47,7 +47,7 @@ def free_solution(
 
 
 def _mark(draft: Draft, quantity: Quantity, truth: dict[str, Quantity]) -> Mark:
-    """Return what a step after a slip is: a step that names nothing is right if it is right of some quantity."""
+    """Return the class of a step after a slip: one that names nothing is right if it is right of some quantity."""
     named = draft.free is not None and "who" in draft.free.step(quantity.name).slots
     same = [truth[quantity.name]] if named and quantity.name in truth else truth.values()
     said = (quantity.expression, quantity.value)

@@ -94,7 +94,7 @@ def critique(shown: list[str], true: list[str], error: int | None) -> str:
 
 
 def stated_value(line: str) -> str:
-    """Return what a line says its quantity is worth."""
+    """Return the value that a line gives its quantity."""
     return re.split(r"[=:]", line)[-1].strip()
 
 

@@ -2,7 +2,7 @@
 
     python -m benchmarks.usefulness .consumers/trl/bin/python
 
-All that is drawn and trained is kept in the folder, so that the same command goes on where it was stopped.
+All that is drawn and trained is kept in the folder, so the same command resumes where it was stopped.
 """
 
 import asyncio

@@ -8,7 +8,7 @@ on the family that is left out, beside two controls without training, whose thre
 policy's least expected token, and its least expected token of a number. ProcessBench's F1 over the solutions of all
 families together; intervals from resampled problems.
 
-Stated before a recording was looked at that the head was not developed on: trained on labels of ``change_point``, it is
+Stated in advance, for a recording that the head was not developed on: trained on labels of ``change_point``, it is
 ahead of the least expected token by at least 0.05, with an interval above zero. The second control says how much of
 that is the reading of numbers, and how much the labels.
 """
@@ -60,7 +60,7 @@ class Exam:
         self.read = [read[case.text] for case in cases]
 
     def tally(self, scores: Scores, chosen: "Exam", chosen_scores: Scores) -> Tally:
-        """Return what is made of scores by the threshold with the highest F1 on another exam."""
+        """Return the verdicts of scores at the threshold with the highest F1 on another exam."""
         threshold = chosen.answers.best_threshold(padded_scores(chosen_scores))
         return self.answers.tally(padded_scores(scores), threshold)
 

@@ -8,7 +8,7 @@ import numpy as np
 from stepforge.pipelines.bench.measure import Array, resamples
 
 
-class Estimate(NamedTuple):
+class Resampled(NamedTuple):
     """A figure and its 95 % interval."""
 
     value: float
@@ -21,10 +21,10 @@ def weights(problems: int, draws: int, seed: int) -> Array:
     return resamples([True] * problems, draws, seed).T
 
 
-def estimate(samples: Array) -> Estimate:
+def estimate(samples: Array) -> Resampled:
     """Return the figure, which is the first sample, and the interval of the others."""
     low, high = np.percentile(samples[1:], [2.5, 97.5])
-    return Estimate(float(samples[0]), float(low), float(high))
+    return Resampled(float(samples[0]), float(low), float(high))
 
 
 def averaged(samples: Sequence[Array]) -> Array:

@@ -1,6 +1,6 @@
 """A labeler: blames the last step of every wrong solution. A baseline that samples nothing."""
 
-from typing import Literal
+from typing import ClassVar, Literal
 
 from stepforge.labelers.labeling import TRUNCATED, labeled_problem
 from stepforge.schemas.labeled import LabeledProblem, Verdict
@@ -10,6 +10,7 @@ from stepforge.schemas.rollout import Rollout, SolvedProblem
 
 
 class LastStep(Record):
+    completes: ClassVar[bool] = False  # so it also works with an engine that cannot continue a text
     kind: Literal["last_step"] = "last_step"
 
     @property

@@ -26,7 +26,7 @@ class Plans(WorkedFamily):
     puzzles: tuple[PuzzleKind, ...] = Field(default=("jugs", "grid", "river", "blocks", "trip"), min_length=1)
     """Kinds to draw from. The shortest plan has a move more than the level."""
     spare: int = Field(default=1, ge=0)
-    """A plan may have up to so many moves more than the shortest one."""
+    """Most moves that a plan may have beyond the shortest one."""
 
     def work(self, rng: Random, level: int) -> Worked:
         """Write one puzzle of a kind; of some draws the one whose shortest plan is nearest to the level's length."""

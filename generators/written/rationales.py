@@ -73,7 +73,7 @@ class Rationales(ModelSource):
 
 
 async def _fault(problem: Problem, steps: tuple[Step, ...], policy: PromptedPolicy, grader: Grader) -> str:
-    """Return what is wrong with a rationale at first sight; empty if nothing."""
+    """Return the first fault that needs no model to see; empty if there is none."""
     if len(steps) < 2:
         return "has no steps"
     (outcome,) = await grader.grade(problem, [policy.answer(problem, "".join(step.text for step in steps))])

@@ -76,7 +76,7 @@ class Written(ModelSource):
         return Attempt(made, cost + solving)
 
     def _request(self, way: Way, parents: list[Problem], rng: Random) -> tuple[str, str | None] | None:
-        """Return what is asked of the writer, and the answer that the problem must then have; None if it cannot be."""
+        """Return the writer's task, and the answer that the problem must then have; None if there is no such task."""
         seed = parents[0]
         task, expected = prompts.ASKED[way], seed.answer if way in prompts.KEEPS_ANSWER else None
         if way == "backward":
@@ -131,7 +131,7 @@ class Written(ModelSource):
 
 
 def _fault(way: Way, question: str, parents: list[Problem], expected: str | None) -> str:
-    """Return what is wrong with a question at first sight; empty if nothing."""
+    """Return the first fault of a question that needs no model to see; empty if there is none."""
     numbers, before = prompts.numbers_in(question), prompts.numbers_in(parents[0].question)
     if not prompts.asks(question):
         return "asks nothing"

@@ -74,6 +74,10 @@ class ChangePoint(LabelPart):
     """Problems of a run that are labeled under ``rates``, so that the run's own can be pooled from them; 0: none."""
 
     @property
+    def reads_scores(self) -> bool:
+        return self.prior != "none"
+
+    @property
     def _signals(self) -> Signals:
         return Signals(self.surprise, self.stated, self.passing)
 
@@ -110,7 +114,7 @@ class ChangePoint(LabelPart):
         return labeled.model_copy(update={"solutions": tuple(s.model_copy(update={"labels": k}) for s, k in pairs)})
 
     def observed(self, path: Trajectory, evidence: Evidence) -> Observed:
-        """Return what the model is given of one solution."""
+        """Return the model's input for one solution."""
         seen = observe(path, evidence, self._signals)
         if self.prior == "none" or not path.scores:
             return seen

@@ -112,7 +112,7 @@ def posterior(seen: Observed, rates: Rates) -> Posterior:
 
 
 def expected(seen: Observed, rates: Rates) -> Expected:
-    """Return what is counted of a solution under its posterior (the expectation of Baum-Welch)."""
+    """Return a solution's expected counts under its posterior (the E step of Baum-Welch)."""
     passes = _passes(seen, rates)
     joint = passes.forward[:-1, :, None] * passes.chain * passes.ahead[:, None, :]
     chances, exposure = _chances(seen, rates), _exposure(seen)

@@ -64,7 +64,7 @@ def observe(path: Trajectory, evidence: Evidence, signals: Signals) -> Observed:
 
 
 def _stated(path: Trajectory, evidence: Evidence) -> NDArray[np.intp]:
-    """Return what each step states, beside everything else that ended right."""
+    """Compare the statements of each step with all other rollouts that ended right."""
     right = tuple(map(_texts, evidence.right_beside(path)))
     return np.array(stated(evidence.problem.question, _texts(path.steps), right), np.intp)
 
@@ -74,7 +74,7 @@ def _texts(steps: Sequence[Step]) -> tuple[str, ...]:
 
 
 def observed_in(row: LabeledProblem, signals: Signals) -> list[Observed]:
-    """Return what a labeled problem's stored evidence says of each of its solutions with a verdict."""
+    """Return the observations on each solution with a verdict, from a labeled problem's stored evidence."""
     evidence = stored_evidence(row)
     paths = [solution_trajectory(solution.rollout) for solution in row.solutions if has_verdict(solution.rollout)]
     return [observe(path, evidence, signals) for path in paths]

@@ -87,7 +87,7 @@ def _equations(reading: Reading) -> tuple[Texts, ...]:
 
 @lru_cache(maxsize=64)
 def stated(question: str, steps: Texts, right: tuple[Texts, ...]) -> tuple[int, ...]:
-    """Return what each step states, beside what right solutions do; a number is new where the solution states it
+    """Classify each step by comparison with right solutions; a number is new where the solution states it
     first."""
     names = frozenset(_NAME.findall(question))
     before = Backing(_SENTENCE_END.split(question), names)

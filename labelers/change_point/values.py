@@ -33,7 +33,7 @@ def value_and_interval(belief: Posterior, t: int, ends: float, level: float = 0.
 
 
 def foretold(weights: Array, successes: int, failures: int, ends: float) -> float:
-    """Return the probability of so many right and wrong completions, in a given order, under a law of V."""
+    """Return the probability of these counts of right and wrong completions, in a given order, under a law of V."""
     even = float(weights @ _cells(successes, failures))
     outer = weights * _cells(successes, failures)
     return even + ends * float(weights[0] * (successes == 0) - outer[0] + weights[-1] * (failures == 0) - outer[-1])

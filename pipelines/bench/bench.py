@@ -221,7 +221,7 @@ def bench_labelers(
     write_result(result, target)
     wording = result["primary"]["wording"]
     drawing = target.with_suffix(".svg")
-    title = f"First wrong step named exactly, tokens a solution; {wording} wording"
+    title = f"First wrong step named exactly, tokens per solution; {wording} wording"
     drawing.write_text(bars(title, pictured(result["rows"], wording)), encoding="utf-8")
     say(f"wrote {target} and {drawing}")
     return result, bench_text(result)

@@ -27,7 +27,7 @@ SHARES = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0)
 THRESHOLDS = (0.3, 0.4, 0.5, 0.6, 0.7, 0.75, 0.8, 0.85, 0.9)
 
 
-class Estimate(NamedTuple):
+class ValueEstimate(NamedTuple):
     """One prefix, estimated three ways from the same completions."""
 
     raw: float
@@ -46,7 +46,7 @@ class Estimate(NamedTuple):
     """Where the truth's successes fall in the predicted distribution, 0 to 1; uniform if it is right."""
 
 
-def estimates(row: LabeledProblem, count: int, truth: int, part: ChangePoint) -> list[Estimate]:
+def estimates(row: LabeledProblem, count: int, truth: int, part: ChangePoint) -> list[ValueEstimate]:
     """Return the estimates of every prefix of a problem from its first ``count`` completions each."""
     recorded = completions_by_prefix(row)
     known = {prefix: rollouts[:count] for prefix, rollouts in recorded.items() if prefix}
@@ -67,7 +67,7 @@ def estimates(row: LabeledProblem, count: int, truth: int, part: ChangePoint) ->
             (right, trials), (fresh_right, fresh_trials) = own, fresh
             mean, low, high = value_and_interval(belief, i, part.rates.ends)
             found.append(
-                Estimate(
+                ValueEstimate(
                     raw=right / trials,
                     smoothed=(right + 1) / (trials + 2),
                     believed=mean,
@@ -87,7 +87,7 @@ def estimates(row: LabeledProblem, count: int, truth: int, part: ChangePoint) ->
     return found
 
 
-def value_figures(found: Sequence[Estimate]) -> dict[str, float]:
+def value_figures(found: Sequence[ValueEstimate]) -> dict[str, float]:
     noise = _mean([e.truth * (1 - e.truth) / (e.trials - 1) for e in found])
     floor = _mean([e.truth * (1 - e.truth) * e.trials / (e.trials - 1) for e in found])
     result: dict[str, float] = {"prefixes": len(found)}

@@ -12,7 +12,7 @@ from pathlib import Path
 from stepforge.pipelines.exports.contract import asked
 from stepforge.pipelines.exports.right_paths import right_paths
 from stepforge.pipelines.exports.whole_solutions import PairRow, pair_row, wrong_solutions
-from stepforge.pipelines.storage.kept import read_curated
+from stepforge.pipelines.storage.filtered_shards import read_curated
 from stepforge.pipelines.storage.layout import Layout
 from stepforge.pipelines.storage.store import committed
 from stepforge.schemas.labeled import COMPLETIONS, LabeledProblem

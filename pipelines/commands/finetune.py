@@ -29,7 +29,7 @@ EXPORTS = ("rejection_sampling",)
 IGNORED = -100
 
 
-class Example(NamedTuple):
+class TrainingText(NamedTuple):
     """Tokens to read and tokens to learn."""
 
     prompt: list[int]
@@ -37,13 +37,13 @@ class Example(NamedTuple):
     """With the end-of-text token."""
 
 
-def tokenized(rows: Sequence[tuple[str, str]], encode: Any, end: int, longest: int) -> list[Example]:
+def tokenized(rows: Sequence[tuple[str, str]], encode: Any, end: int, longest: int) -> list[TrainingText]:
     """Return the rows as tokens; those that do not fit the context are left out."""
-    found = [Example(list(encode(prompt)), [*encode(completion), end]) for prompt, completion in rows]
+    found = [TrainingText(list(encode(prompt)), [*encode(completion), end]) for prompt, completion in rows]
     return [row for row in found if len(row.prompt) + len(row.completion) <= longest]
 
 
-def batches(rows: list[Example], size: int, epochs: int, seed: int) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
+def batches(rows: list[TrainingText], size: int, epochs: int, seed: int) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
     """Yield (tokens, targets) of shape (rows, longest row), targets shifted by one and ``IGNORED`` in the prompt."""
     rng = Random(seed)
     for _ in range(epochs):
@@ -60,7 +60,7 @@ def batches(rows: list[Example], size: int, epochs: int, seed: int) -> Iterator[
             yield tokens, targets
 
 
-def train(model: Any, rows: list[Example], chosen: argparse.Namespace) -> None:
+def train(model: Any, rows: list[TrainingText], chosen: argparse.Namespace) -> None:
     """Train in place: AdamW, linear warm-up over a twentieth of the steps, then linear decay to nothing."""
     steps = chosen.epochs * math.ceil(len(rows) / chosen.batch)
     warm = max(1, steps // 20)

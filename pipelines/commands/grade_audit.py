@@ -16,7 +16,7 @@ _SAID: dict[str, Outcome] = {
 }
 
 
-class Example(Record):
+class DisputedRow(Record):
     row: str
     reference: str | None
     extracted: str | None
@@ -29,7 +29,7 @@ class Disagreement(Record):
     theirs: Outcome
     kind: str
     rows: int
-    examples: tuple[Example, ...]
+    examples: tuple[DisputedRow, ...]
 
 
 class Audit(Record):
@@ -59,7 +59,7 @@ class Auditor:
     def __init__(self, column: str) -> None:
         self.column = column
         self._counts: Counter[tuple[Outcome, Outcome, str]] = Counter()
-        self._examples: dict[tuple[Outcome, Outcome, str], list[Example]] = defaultdict(list)
+        self._examples: dict[tuple[Outcome, Outcome, str], list[DisputedRow]] = defaultdict(list)
         self._agree = 0
 
     def theirs(self, row: dict[str, object], place: str) -> Outcome:
@@ -80,7 +80,7 @@ class Auditor:
         key = (ours, theirs, subject(reference, extracted))
         self._counts[key] += 1
         if self._counts[key] <= EXAMPLES:
-            self._examples[key].append(Example(row=place, reference=reference, extracted=extracted))
+            self._examples[key].append(DisputedRow(row=place, reference=reference, extracted=extracted))
 
     def result(self) -> Audit:
         found = tuple(

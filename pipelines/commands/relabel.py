@@ -30,7 +30,7 @@ from stepforge.pipelines.run_folder.ledger import ShardReport, committed_reports
 from stepforge.pipelines.run_folder.lock import only_driver
 from stepforge.pipelines.settings.digest import stage_digest
 from stepforge.pipelines.settings.run_file import RunFile
-from stepforge.pipelines.storage.kept import Kept
+from stepforge.pipelines.storage.filtered_shards import Kept
 from stepforge.pipelines.storage.layout import Layout
 from stepforge.pipelines.storage.shards import ShardMetadata, read_rows, read_shard, shard_metadata, write_shard
 from stepforge.pipelines.storage.store import AnyPath, write_text

@@ -36,7 +36,7 @@ def settings_text(kind: str | None) -> str:
 
 
 def parts() -> dict[str, dict[str, type[Record]]]:
-    """Return what the run file takes: place -> kind -> record; places that take the same are one."""
+    """Return the parts of the run file: place -> kind -> record; places that take the same parts are one."""
     names: dict[tuple[type[Record], ...], list[str]] = {}
     for name, field in RunFile.model_fields.items():
         names.setdefault(tuple(dict.fromkeys(records_in(field.annotation))), []).append(name)

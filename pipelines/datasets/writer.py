@@ -30,7 +30,7 @@ from stepforge.pipelines.exports import AnyExport
 from stepforge.pipelines.exports.balance import evened
 from stepforge.pipelines.settings.digest import VERSION
 from stepforge.pipelines.settings.run_file import RunFile
-from stepforge.pipelines.storage.kept import read_curated
+from stepforge.pipelines.storage.filtered_shards import read_curated
 from stepforge.pipelines.storage.layout import Layout, shard_index
 from stepforge.pipelines.storage.shards import row_count
 from stepforge.pipelines.storage.store import AnyPath, StorePath, fsync_folder, listed, write_text

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 from zlib import crc32
 
 from stepforge.grading.statement import REPAIR_MARK, read_claim
-from stepforge.pipelines.engines.scripted_plan import Plan, find_question
+from stepforge.pipelines.engines.scripted_plan import SolutionPlan, find_question
 from stepforge.pipelines.engines.settings import ScriptedEngineSettings
 from stepforge.pipelines.engines.text_engine import TextEngine
 from stepforge.pipelines.engines.tokenization import first_stop
@@ -25,7 +25,7 @@ VERSION = "1"
 
 
 class Position(NamedTuple):
-    plan: Plan
+    plan: SolutionPlan
     values: tuple[int, ...]
     """The current value of each step; the true one if none is stated."""
     pending: tuple[int, ...]
@@ -95,7 +95,7 @@ def wrong_number(rng: Random, value: int) -> int:
     return value + offset if value + offset > 0 or value <= 0 else value + abs(offset)
 
 
-def _carried(plan: Plan, place: int, values: list[int]) -> tuple[str, int]:
+def _carried(plan: SolutionPlan, place: int, values: list[int]) -> tuple[str, int]:
     """A step computed from values, some wrong; it is wrong if one that it uses is."""
     step, truth = plan.steps[place], plan.truth[place]
     inputs = [values[i] if i >= 0 else plan.starts[i] for i in step.inputs]

@@ -36,7 +36,7 @@ class PlanStep(NamedTuple):
     relation: Relation | Literal["affine"]
     numbers: tuple[int, ...]
     inputs: tuple[int, ...]
-    """Positions of the steps whose values it uses; negative ones count back from the end of ``Plan.starts``."""
+    """Positions of the steps whose values it uses; negative ones count back from the end of ``SolutionPlan.starts``."""
 
     def work(self, values: Sequence[int]) -> tuple[str, int]:
         """Return the expression that a solution writes (empty for a given number), and its value."""
@@ -49,7 +49,7 @@ class PlanStep(NamedTuple):
         return f"{self.name} = {expression} = {value}\n" if expression else f"{self.name} = {value}\n"
 
 
-class Plan(NamedTuple):
+class SolutionPlan(NamedTuple):
     starts: tuple[int, ...]
     """Values that the question gives and no step states (a sequence's first terms)."""
     steps: tuple[PlanStep, ...]
@@ -60,7 +60,7 @@ class Plan(NamedTuple):
     """Each name's step."""
 
 
-def find_question(text: str) -> tuple[Plan, int]:
+def find_question(text: str) -> tuple[SolutionPlan, int]:
     """Return the plan of the last question that is understood, and where in the prompt that ends.
 
     Else a two-step guess about the first line.
@@ -76,7 +76,7 @@ def find_question(text: str) -> tuple[Plan, int]:
 
 
 @lru_cache(maxsize=4096)
-def _read(question: str) -> Plan | None:
+def _read(question: str) -> SolutionPlan | None:
     if match := AFFINE.fullmatch(question):
         start, factor, size, last = (int(match[i]) for i in (1, 2, 4, 5))
         shift = -size if match[3] == "minus" else size
@@ -88,7 +88,7 @@ def _read(question: str) -> Plan | None:
 
 def _sequence(
     starts: tuple[int, ...], last: int, relation: Literal["affine", "together"], numbers: tuple[int, ...]
-) -> Plan | None:
+) -> SolutionPlan | None:
     back = len(starts)
     if not back < last <= LONGEST_SEQUENCE:
         return None
@@ -96,7 +96,7 @@ def _sequence(
     return _plan(starts, steps)
 
 
-def _quantities(question: str) -> Plan | None:
+def _quantities(question: str) -> SolutionPlan | None:
     said: dict[str, tuple[Relation, tuple[int, ...], tuple[str, ...]]] = {}
     for m in SENTENCE.finditer(question):
         said[m["name"]] = _relation(m)
@@ -124,7 +124,7 @@ def _relation(m: re.Match[str]) -> tuple[Relation, tuple[int, ...], tuple[str, .
     return ("more" if m["way"] == "more" else "fewer"), (int(m["number"]),), (m["other"],)
 
 
-def _ordered(said: dict[str, tuple[Relation, tuple[int, ...], tuple[str, ...]]], target: str) -> Plan | None:
+def _ordered(said: dict[str, tuple[Relation, tuple[int, ...], tuple[str, ...]]], target: str) -> SolutionPlan | None:
     """The first in the question's order with all inputs available comes next; the target ends up last."""
     steps: list[PlanStep] = []
     places: dict[str, int] = {}
@@ -140,14 +140,14 @@ def _ordered(said: dict[str, tuple[Relation, tuple[int, ...], tuple[str, ...]]],
 
 
 @lru_cache(maxsize=4096)
-def _guess(line: str) -> Plan:
+def _guess(line: str) -> SolutionPlan:
     number = crc32(line.encode("utf-8", "surrogatepass"))
     guess = PlanStep("Guess", "given", (10 + number % 90,), ())
     check = PlanStep("Check", "more", (2 + number // 90 % 18,), (0,))
     return _plan((), [guess, check])
 
 
-def _plan(starts: tuple[int, ...], steps: list[PlanStep]) -> Plan:
+def _plan(starts: tuple[int, ...], steps: list[PlanStep]) -> SolutionPlan:
     truth: list[int] = []
     lines = []
     for step in steps:
@@ -155,4 +155,4 @@ def _plan(starts: tuple[int, ...], steps: list[PlanStep]) -> Plan:
         truth.append(value)
         lines.append(step.line(expression, value))
     places = {step.name: i for i, step in enumerate(steps)}
-    return Plan(starts, tuple(steps), tuple(truth), tuple(lines), places)
+    return SolutionPlan(starts, tuple(steps), tuple(truth), tuple(lines), places)

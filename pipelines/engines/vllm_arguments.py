@@ -40,7 +40,7 @@ def thread_variables(threads: int) -> dict[str, str]:
 
 
 def vllm_arguments(settings: VllmEngineSettings, model: str) -> dict[str, object]:
-    """Return what vLLM's ``EngineArgs`` or ``LLM`` take, for a model as ``locate`` gives it; imports vLLM."""
+    """Return the arguments of vLLM's ``EngineArgs`` or ``LLM``, for a model as ``locate`` gives it; imports vLLM."""
     from vllm.platforms import current_platform
 
     on_cpu = current_platform.is_cpu()

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 
 from stepforge.pipelines.engines import AnyEngine, ServerEngineSettings, TransformersEngineSettings, VllmEngineSettings
-from stepforge.pipelines.estimate.forecast import Forecast, Plan, forecast, running
+from stepforge.pipelines.estimate.forecast import Forecast, RunSize, forecast, running
 from stepforge.pipelines.estimate.pilot import Pilot, run_pilot
 from stepforge.pipelines.estimate.sample import Sample, draw
 from stepforge.pipelines.progress.snapshot import duration
@@ -82,7 +82,7 @@ def estimate(run: RunFile, *, problems: int, price: float | None = None) -> Esti
 
 
 def _estimate(run: RunFile, sample: Sample, pilot: Pilot, price: float | None) -> Estimate:
-    plan = Plan(
+    size = RunSize(
         problems=sample.problems,
         pooling=min(sample.pooling, sample.problems),
         rows_per_shard=run.rows_per_shard,
@@ -93,7 +93,7 @@ def _estimate(run: RunFile, sample: Sample, pilot: Pilot, price: float | None) -
             for engine in (run.engine, *run.engines.values())
         ),
     )
-    fullest = running(pilot, plan, seed=run.seed)
+    fullest = running(pilot, size, seed=run.seed)
     facts = PilotFacts(
         problems=len(pilot.problems),
         strata=sample.strata,
@@ -106,13 +106,13 @@ def _estimate(run: RunFile, sample: Sample, pilot: Pilot, price: float | None) -
         running=round(max((call.running for call in pilot.calls), default=0.0), 1),
     )
     return Estimate(
-        problems=plan.problems,
-        pooling_problems=plan.pooling,
-        engines=plan.engines,
+        problems=size.problems,
+        pooling_problems=size.pooling,
+        engines=size.engines,
         running=round(fullest, 1),
         pilot=facts,
-        figures=forecast(pilot, plan, seed=run.seed, price=price),
-        notes=tuple(_notes(sample, facts, plan, fullest)),
+        figures=forecast(pilot, size, seed=run.seed, price=price),
+        notes=tuple(_notes(sample, facts, size, fullest)),
     )
 
 
@@ -128,7 +128,7 @@ def computed_together(settings: AnyEngine) -> int:
             return NO_LIMIT
 
 
-def _notes(sample: Sample, facts: PilotFacts, plan: Plan, fullest: float) -> list[str]:
+def _notes(sample: Sample, facts: PilotFacts, size: RunSize, fullest: float) -> list[str]:
     notes = [
         f"starting the engines took {facts.startup_seconds:.0f} s and is not in the figures; nor are writing "
         "shards, exporting and reporting"
@@ -138,13 +138,13 @@ def _notes(sample: Sample, facts: PilotFacts, plan: Plan, fullest: float) -> lis
             f"the run keeps about {fullest:.0f} rollouts in flight on each engine, the pilot {facts.running:.0f} at "
             "most: the time is extrapolated; a larger --problems-in-pilot is more accurate"
         )
-    if plan.engines > facts.engines:
+    if size.engines > facts.engines:
         notes.append(
-            f"{facts.engines} of the run's {plan.engines} engines were measured; the others are assumed equally fast"
+            f"{facts.engines} of the run's {size.engines} engines were measured; the others are assumed equally fast"
         )
-    if plan.pooling:
+    if size.pooling:
         notes.append(
-            f"{plan.pooling} of the problems are labeled with default rates first, the others with rates pooled "
+            f"{size.pooling} of the problems are labeled with default rates first, the others with rates pooled "
             "from them; both were measured"
         )
     if not sample.whole:

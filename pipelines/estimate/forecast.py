@@ -30,7 +30,7 @@ class Forecast(Record):
     """Ends of the central 95 % interval."""
 
 
-class Plan(NamedTuple):
+class RunSize(NamedTuple):
     problems: int
     pooling: int
     """Problems labeled under default rates, from which the run's own are pooled."""
@@ -42,7 +42,7 @@ class Plan(NamedTuple):
     """Requests that an engine computes at a time."""
 
 
-def forecast(pilot: Pilot, plan: Plan, *, seed: int, price: float | None = None) -> dict[str, Forecast]:
+def forecast(pilot: Pilot, size: RunSize, *, seed: int, price: float | None = None) -> dict[str, Forecast]:
     """Return the run's figures by name; times in seconds but for ``engine_hours``, ``money`` in the price's unit.
 
     An engine is held from the run's first request to its last, busy or not: that is what you pay for. A figure per row
@@ -50,17 +50,17 @@ def forecast(pilot: Pilot, plan: Plan, *, seed: int, price: float | None = None)
     """
     names = list(dict.fromkeys(name for problem in pilot.problems for name in problem.label_pooling))
     rest, pooling = (_columns(pilot.problems, names, pooling=pooling) for pooling in (False, True))
-    clock = _Clock(pilot, plan, seed)
+    clock = _Clock(pilot, size, seed)
     found = [
         _figures(names, often @ rest, first @ pooling, seen, clock, price)
-        for often, first, seen in _draws(len(pilot.problems), plan, seed)
+        for often, first, seen in _draws(len(pilot.problems), size, seed)
     ]
     return {name: _interval([figures[name] for figures in found]) for name, value in found[0].items() if value == value}
 
 
-def running(pilot: Pilot, plan: Plan, *, seed: int) -> float:
+def running(pilot: Pilot, size: RunSize, *, seed: int) -> float:
     """Return how many rollouts the run has in flight on each engine in its fullest phase."""
-    return max(_Clock(pilot, plan, seed).running.values())
+    return max(_Clock(pilot, size, seed).running.values())
 
 
 def _columns(problems: Sequence[PilotProblem], names: Sequence[str], *, pooling: bool) -> Array:
@@ -75,7 +75,7 @@ def _columns(problems: Sequence[PilotProblem], names: Sequence[str], *, pooling:
     return np.array([row(problem) for problem in problems], dtype=float)
 
 
-def _draws(count: int, plan: Plan, seed: int) -> list[tuple[Array, Array, float]]:
+def _draws(count: int, size: RunSize, seed: int) -> list[tuple[Array, Array, float]]:
     """Return how many of the run's problems each pilot problem represents, after the pooling and before it, and the
     share of the run's problems that are of a kind the pilot met; first in expectation, then in simulated runs.
 
@@ -83,11 +83,11 @@ def _draws(count: int, plan: Plan, seed: int) -> list[tuple[Array, Array, float]
     from Jeffreys' posterior of a share that was seen in none of ``count`` problems.
     """
     rng = np.random.default_rng(seed)
-    later = plan.problems - plan.pooling
-    draws = [(np.full(count, later / count), np.full(count, plan.pooling / count), 1.0)]
+    later = size.problems - size.pooling
+    draws = [(np.full(count, later / count), np.full(count, size.pooling / count), 1.0)]
     for _ in range(REPLICATES):
         chances = rng.multinomial(count, np.full(count, 1 / count)) / count
-        drawn = rng.multinomial(later, chances), rng.multinomial(plan.pooling, chances)
+        drawn = rng.multinomial(later, chances), rng.multinomial(size.pooling, chances)
         draws.append((drawn[0].astype(float), drawn[1].astype(float), 1 - rng.beta(0.5, count + 0.5)))
     return draws
 
@@ -106,7 +106,7 @@ def _figures(
     rows = zip(("rows.vetted", "rows.kept", "rows.labeled_steps"), (rest[-3:] + pooling[-3:]) * seen, strict=True)
     figures |= {name: float(value) for name, value in rows}
     figures["seconds"] = clock.wall(costs[0], costs_pooling[1:].sum(0), costs_rest[1:].sum(0))
-    figures["engine_hours"] = figures["seconds"] * clock.plan.engines / 3600
+    figures["engine_hours"] = figures["seconds"] * clock.size.engines / 3600
     if price is not None:
         figures["money"] = figures["engine_hours"] * price
     return figures | _prices(figures)
@@ -125,20 +125,20 @@ def _prices(figures: Mapping[str, float]) -> dict[str, float]:
 
 
 class _Clock:
-    def __init__(self, pilot: Pilot, plan: Plan, seed: int) -> None:
-        self.plan = plan
+    def __init__(self, pilot: Pilot, size: RunSize, seed: int) -> None:
+        self.size = size
         self._time = step_time(pilot.calls)
         self._loop = pilot.loop_seconds / len(pilot.calls) if pilot.calls else 0.0
-        rng, slots = Random(seed), plan.engines * plan.shards_in_flight
+        rng, slots = Random(seed), size.engines * size.shards_in_flight
         solving = [problem.solve_seconds for problem in pilot.problems]
         labeling = [problem.label_seconds for problem in pilot.problems]
         phases = {
-            "solve": (solving, plan.problems, pilot.solve_parallel),
-            "pooling": (labeling, plan.pooling, pilot.label_parallel),
-            "label": (labeling, plan.problems - plan.pooling, pilot.label_parallel),
+            "solve": (solving, size.problems, pilot.solve_parallel),
+            "pooling": (labeling, size.pooling, pilot.label_parallel),
+            "label": (labeling, size.problems - size.pooling, pilot.label_parallel),
         }
         self.running = {
-            phase: mean_active(seconds, count, plan.rows_per_shard, slots, rng) * parallel / plan.engines
+            phase: mean_active(seconds, count, size.rows_per_shard, slots, rng) * parallel / size.engines
             for phase, (seconds, count, parallel) in phases.items()
         }
         """Rollouts in flight on each engine, by phase."""
@@ -155,7 +155,7 @@ class _Clock:
 
     def _seconds(self, spent: Array, running: float) -> float:
         rollouts, tokens = float(spent[0]), float(spent[1])
-        engines, capacity = self.plan.engines, self.plan.capacity
+        engines, capacity = self.size.engines, self.size.capacity
         engine = self._time.wall_seconds(rollouts, tokens, running, engines=engines, capacity=capacity)
         return max(engine, rollouts * self._loop / engines)
 

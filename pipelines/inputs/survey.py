@@ -12,7 +12,7 @@ from stepforge.schemas.errors import BadInput
 from stepforge.schemas.record import Record
 
 GAP = 512
-"""Rows read for nothing rather than to begin anew."""
+"""Rows that are read and skipped rather than starting over."""
 Outcome = tuple[str, int, SourceItem | BadInput]
 """A row's file and its number there, and what it holds."""
 

@@ -9,7 +9,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from stepforge.generators.policy import NotSampled, PolicySettings, PromptedPolicy
 from stepforge.generators.problem_sets import hash_of
-from stepforge.labelers import AnyLabeler, AnyPart, Judge
+from stepforge.labelers import AnyLabeler, AnyPart
 from stepforge.pipelines.engines import AnyEngine, open_engine
 from stepforge.pipelines.grading.grader import PooledGrader
 from stepforge.pipelines.library.own_function import FunctionEngine
@@ -84,7 +84,7 @@ def _check(tasks: list[Task], parts: list[AnyPart], *, scored: bool) -> None:
     for number, task in enumerate(tasks):
         if not isinstance(task, Task):
             raise BadInput(f"tasks: item {number} is a {type(task).__name__}; give a list of stepforge.Task")
-        if not task.answer and task.verifier is None and not any(isinstance(part, Judge) for part in parts):
+        if not task.answer and task.verifier is None and all(getattr(part, "needs_answer", True) for part in parts):
             raise BadInput(f"tasks: item {number} has neither an answer nor a verifier; only a judge can do without")
 
 

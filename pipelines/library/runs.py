@@ -10,7 +10,7 @@ from stepforge.pipelines.commands.export import export_again
 from stepforge.pipelines.commands.relabel import relabel
 from stepforge.pipelines.progress.status import fresh_report, open_run
 from stepforge.pipelines.settings.run_file import RunFile
-from stepforge.pipelines.storage.kept import read_curated
+from stepforge.pipelines.storage.filtered_shards import read_curated
 from stepforge.pipelines.storage.layout import shard_index
 from stepforge.pipelines.storage.store import AnyPath, place_of
 from stepforge.schemas.errors import BadInput

@@ -146,7 +146,7 @@ def speed_text(engine: EngineProgress) -> str:
     if engine.cached_share is not None:
         parts.append(f"{engine.cached_share:.0%} of prompt tokens cached")
     if engine.cancelled:
-        parts.append(f"{engine.cancelled:,} cancelled")
+        parts.append(f"{engine.cancelled:,} canceled")
     if engine.replayed:
         parts.append(f"{engine.replayed:,} replayed")
     return ", ".join(parts)

@@ -18,7 +18,7 @@ from pydantic import SecretStr
 from stepforge.pipelines.datasets.stamp import FileStamp, card_stamp_file, read_stamp, stamp_file, stamp_of_text
 from stepforge.pipelines.datasets.writer import rows_by_split
 from stepforge.pipelines.reports.card import CARD, CARD_BYTES, card_head, described_files
-from stepforge.pipelines.reports.card.kept import Card, read_card
+from stepforge.pipelines.reports.card.peoples_section import Card, read_card
 from stepforge.pipelines.settings.run_file import RunFile
 from stepforge.pipelines.storage.layout import Layout
 from stepforge.pipelines.storage.regular_files import open_regular, read_small

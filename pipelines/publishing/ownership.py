@@ -9,7 +9,7 @@ from stepforge.pipelines.publishing.plan import Remote
 from stepforge.pipelines.reports.card import CARD, CARD_BYTES, FIGURES
 from stepforge.pipelines.reports.card.contents import SESSION_ROWS, SESSIONS
 from stepforge.pipelines.reports.card.index_files import CROISSANT, DATASET_INFO
-from stepforge.pipelines.reports.card.kept import read_card
+from stepforge.pipelines.reports.card.peoples_section import read_card
 from stepforge.schemas.errors import BadInput
 
 OURS = re.compile(

@@ -31,7 +31,7 @@ from stepforge.pipelines.reports.records import (
 from stepforge.pipelines.run_folder.ledger import Ledger
 from stepforge.pipelines.settings.digest import VERSION, settings_digest
 from stepforge.pipelines.settings.run_file import RunFile
-from stepforge.pipelines.storage.kept import read_with_curated
+from stepforge.pipelines.storage.filtered_shards import read_with_curated
 from stepforge.pipelines.storage.layout import Layout, shard_index
 from stepforge.pipelines.storage.store import write_text
 from stepforge.schemas.labeled import TOKENS, Cost, LabeledProblem, Verdict

@@ -103,7 +103,8 @@ def _check_filters(run: RunFile) -> None:
 def _check_answers(run: RunFile, source: ProblemSource, count: ProblemCount) -> None:
     """Without a reference no outcome is known, so no labeler except a judge can work."""
     supplied = any(isinstance(part, SelfConsistency) for part in run.vet)
-    if count.without_answer < count.problems or supplied or any(isinstance(part, Judge) for part in run.label):
+    judged = not all(getattr(part, "needs_answer", True) for part in run.label)
+    if count.without_answer < count.problems or supplied or judged:
         return
     part, columns = source.part, source.tables[0][1].columns
     column = "no answer column is named" if part.answer is None else f"column {part.answer!r} is empty in every row"

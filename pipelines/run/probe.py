@@ -1,7 +1,7 @@
 """Checks an engine before sampling with it.
 
 An engine that ignores seeds or the beginning to continue from, or that breaks off and calls it finished, makes labels
-that look like any others. A dozen completions of one of the run's problems reveal most such engines.
+that look like any others. About fifteen completions of one of the run's problems reveal most such engines.
 """
 
 import asyncio
@@ -25,8 +25,6 @@ LONGEST = 512
 SAMPLES = 8
 WARM = 1.5
 """Temperature of the second check: only a cache gives the same text eight times there."""
-READS_ONLY = frozenset({"answer_likelihood", "judge", "oracle", "consensus", "reward_model"})
-"""Labelers that sample no completion of a beginning."""
 
 
 @contextmanager
@@ -44,7 +42,8 @@ def table_of(name: str) -> str:
 
 
 def completing(run: RunFile) -> list[str]:
-    return [part.name for part in run.label if getattr(part, "kind", "") not in READS_ONLY]
+    """Return the names of the run's labelers that need completions."""
+    return [part.name for part in run.label if getattr(part, "completes", True)]
 
 
 def fitting(problems: Sequence[Problem]) -> Problem | None:

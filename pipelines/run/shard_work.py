@@ -21,8 +21,8 @@ from stepforge.pipelines.run_folder.plan import ShardPlan
 from stepforge.pipelines.run_folder.pooled_rates import rates_digest
 from stepforge.pipelines.settings.digest import VERSION, content_digest, stage_digest
 from stepforge.pipelines.settings.run_file import RunFile
+from stepforge.pipelines.storage.filtered_shards import read_vetted
 from stepforge.pipelines.storage.journal import Journal, keep_completions, kept_completions
-from stepforge.pipelines.storage.kept import read_vetted
 from stepforge.pipelines.storage.layout import SHARD_STAGES, Layout, ShardStage
 from stepforge.pipelines.storage.shards import ShardMetadata, read_shard, shard_metadata, write_shard
 from stepforge.pipelines.storage.store import AnyPath

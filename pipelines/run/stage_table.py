@@ -27,7 +27,7 @@ from stepforge.pipelines.run_folder.ledger import ShardReport, added
 from stepforge.pipelines.run_folder.plan import ShardPlan, drawn_rows
 from stepforge.pipelines.run_folder.watched import Watched, watched_labels, watched_solutions
 from stepforge.pipelines.settings.run_file import RunFile
-from stepforge.pipelines.storage.kept import Kept, kept_rows, read_vetted
+from stepforge.pipelines.storage.filtered_shards import Kept, kept_rows, read_vetted
 from stepforge.pipelines.storage.layout import SHARD_STAGES, Layout, ShardStage
 from stepforge.pipelines.storage.shards import read_shard, shard_metadata
 from stepforge.schemas.errors import RunFailed

@@ -113,7 +113,7 @@ def _packed(value: Any) -> Any:
 
 
 def unpacked(message: Any) -> Any:
-    """Return the value of a ``packed`` one. Raises NotPlain: it is none."""
+    """Return the value of a ``packed`` one. Raises NotPlain: it has another form."""
     try:
         return _unpacked(message)
     except (TypeError, ValueError, KeyError, RecursionError):

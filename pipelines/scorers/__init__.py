@@ -15,7 +15,7 @@ from stepforge.pipelines.scorers.shapes import (
     MathShepherdPrm,
     QwenPrm,
     RlhFlow,
-    Shape,
+    ScorerSettings,
     TokenClassification,
     ValueHead,
 )
@@ -48,7 +48,7 @@ NAMES = (
 """Shapes of published models recognized only by name."""
 
 
-def check_scorer(settings: Shape) -> None:
+def check_scorer(settings: ScorerSettings) -> None:
     """Check, without loading anything, that a model's files are there. Raises BadInput: they are not."""
     locate(settings.model, "scorer.model")
     if isinstance(settings, Surprise):
@@ -60,13 +60,13 @@ async def open_scorer(settings: OurScorer | OwnScorer) -> Scorer:
 
     Raises BadInput: the model is missing, or does not have this shape.
     """
-    if not isinstance(settings, Shape):
+    if not isinstance(settings, ScorerSettings):
         return await settings.open()
     check_scorer(settings)
     return await asyncio.to_thread(_loaded, settings)
 
 
-def _loaded(settings: Shape) -> Scorer:
+def _loaded(settings: ScorerSettings) -> Scorer:
     if isinstance(settings, TokenClassification | QwenPrm) and settings.engine == "vllm":
         from stepforge.pipelines.scorers import vllm_model
 

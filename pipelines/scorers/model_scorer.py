@@ -8,7 +8,7 @@ import torch
 
 from stepforge.pipelines.engines.model_files import digest
 from stepforge.pipelines.engines.tokenization import load_tokenizer
-from stepforge.pipelines.scorers.shapes import Reading, Shape
+from stepforge.pipelines.scorers.shapes import Reading, ScorerSettings
 from stepforge.schemas.control_tokens import SpecialToken, check_plain
 from stepforge.schemas.errors import first_line
 from stepforge.schemas.protocols import EngineDead, EngineIdentity, StepScores
@@ -33,7 +33,9 @@ class LoadedModel(Protocol):
 class ModelScorer:
     """Implements ``schemas.protocols.Scorer``."""
 
-    def __init__(self, settings: Shape, located: str, model: LoadedModel, engine: str, version: object) -> None:
+    def __init__(
+        self, settings: ScorerSettings, located: str, model: LoadedModel, engine: str, version: object
+    ) -> None:
         self._settings = settings
         self._model: LoadedModel | None = model
         self._tokenizer = load_tokenizer(located, settings.revision)
@@ -71,7 +73,7 @@ class ModelScorer:
         return [_scored(*one) for one in zip(scores, map(len, solutions), tokens, errors, strict=True)]
 
     def _read(self, question: str, steps: Sequence[str], longest: int) -> list[Reading] | str:
-        """Return what to read of a solution, or why it cannot be read."""
+        """Return a solution's readings, or why it cannot be read."""
         if not steps:
             return "it has no steps"
         try:

@@ -37,7 +37,7 @@ def joined(readings: Sequence[Reading]) -> list[Reading]:
     return list(readings)
 
 
-class Shape(Record, ABC):
+class ScorerSettings(Record, ABC):
     """Settings of all shapes: the model and where it runs."""
 
     output: ClassVar[Output] = "tokens"
@@ -57,7 +57,7 @@ class Shape(Record, ABC):
 
     @abstractmethod
     def readings(self, tokenizer: "ModelTokenizer", question: str, steps: Sequence[str]) -> list[Reading]:
-        """Return what to read, positions in the order of the steps. Raises ValueError: the solution cannot be read."""
+        """Return the readings, positions in the order of the steps. Raises ValueError: the solution cannot be read."""
 
     def probabilities(self, tokenizer: "ModelTokenizer", outputs: Any, reading: Reading) -> list[float]:
         """Return a probability for each position to read; ``outputs`` is a tensor of shape (tokens, outputs)."""
@@ -86,7 +86,7 @@ class Shape(Record, ABC):
         return [right, wrong]
 
 
-class TokenClassification(Shape):
+class TokenClassification(ScorerSettings):
     """Transformers' token classification as TRL (up to 1.13) and axolotl train it: read at the separator."""
 
     output = "classes"
@@ -111,7 +111,7 @@ class TokenClassification(Shape):
         return [Reading(tuple(ids), tuple(at))]
 
 
-class QwenPrm(Shape):
+class QwenPrm(ScorerSettings):
     """Qwen2.5-Math-PRM and Qwen2.5-Math-7B-PRM800K: a two-class head, read at ``<extra_0>`` after every step."""
 
     output = "classes"
@@ -128,7 +128,7 @@ class QwenPrm(Shape):
         return [_at_tokens(tokenizer.encode_prompt(text, bos=False), tokenizer.token(self.step_token), len(steps))]
 
 
-class RlhFlow(Shape):
+class RlhFlow(ScorerSettings):
     """RLHFlow's Llama3.1-8B-PRM models: a step is a user's turn, the assistant's answer ``+`` or ``-``."""
 
     kind: Literal["rlhflow"] = "rlhflow"
@@ -147,7 +147,7 @@ class RlhFlow(Shape):
         return joined(found)
 
 
-class MathShepherdPrm(Shape):
+class MathShepherdPrm(ScorerSettings):
     """peiyi9979/math-shepherd-mistral-7b-prm: ``ки`` after every step, ``+`` against ``-`` read there."""
 
     kind: Literal["math_shepherd_prm"] = "math_shepherd_prm"
@@ -162,7 +162,7 @@ class MathShepherdPrm(Shape):
         return [_at_tokens(tokenizer.encode_prompt(text, bos=True), token, len(steps))]
 
 
-class ValueHead(Shape):
+class ValueHead(ScorerSettings):
     """Skywork-o1-Open-PRM: a value head on the body, read at the line break after every step."""
 
     output = "value"
@@ -186,7 +186,7 @@ ASKED = (
 )
 
 
-class GenerativeJudge(Shape):
+class GenerativeJudge(ScorerSettings):
     """Any language model, asked about every step: the probability of the word for right against the one for wrong."""
 
     kind: Literal["generative"] = "generative"

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from stepforge.pipelines.engines.model_files import CARRIED, embedded_folder
 from stepforge.pipelines.engines.settings import EMBEDDED
-from stepforge.pipelines.scorers.shapes import Reading, Shape
+from stepforge.pipelines.scorers.shapes import Reading, ScorerSettings
 from stepforge.schemas.errors import BadInput
 
 HEAD_FILE = "surprise_head.safetensors"
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from stepforge.pipelines.engines.tokenization import ModelTokenizer
 
 
-class Surprise(Shape):
+class Surprise(ScorerSettings):
     """An unchanged policy, and a small head trained on any labels (docs/how-to/score.md)."""
 
     kind: Literal["surprise"] = "surprise"

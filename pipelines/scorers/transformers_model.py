@@ -11,14 +11,14 @@ from safetensors import safe_open
 from stepforge.pipelines.engines.model_files import locate
 from stepforge.pipelines.engines.transformers_engine import UNBOUNDED, device_of
 from stepforge.pipelines.scorers.model_scorer import ModelScorer
-from stepforge.pipelines.scorers.shapes import Reading, Shape, TokenClassification
+from stepforge.pipelines.scorers.shapes import Reading, ScorerSettings, TokenClassification
 from stepforge.schemas.errors import BadInput, first_line
 
 HEADS = {"classes": "score", "value": "v_head.summary"}
 """Weight names of separate heads: Qwen's two layers, TRL's value head."""
 
 
-def load(settings: Shape) -> ModelScorer:
+def load(settings: ScorerSettings) -> ModelScorer:
     """Load the model. Raises BadInput: the model or the device is missing, or the model does not have this shape."""
     located = locate(settings.model, "scorer.model")
     network = load_network(settings, located)
@@ -30,7 +30,7 @@ def load(settings: Shape) -> ModelScorer:
 
 
 class _Network:
-    def __init__(self, settings: Shape, network: Any) -> None:
+    def __init__(self, settings: ScorerSettings, network: Any) -> None:
         self._settings = settings
         self._network = network
         stated = getattr(network.config, "max_position_embeddings", None) or UNBOUNDED
@@ -70,7 +70,7 @@ def _batches(readings: Sequence[Reading], most: int) -> Iterator[list[Reading]]:
         yield batch
 
 
-def load_network(settings: Shape, located: str) -> Any:
+def load_network(settings: ScorerSettings, located: str) -> Any:
     """Return a network: token ids and mask in, (rows, tokens, outputs) out.
 
     Raises BadInput: the model is missing, or has no head of this shape.

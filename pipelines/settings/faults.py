@@ -55,7 +55,7 @@ def _fault(found: ErrorDetails, settings: Mapping[str, object], root: type[Recor
 
 
 def kind_fault(error: ValidationError) -> str:
-    """Return what is wrong with a kind that stands by itself, outside a run file."""
+    """Describe the fault of a kind that was given alone, outside a run file."""
     return _kinds(error.errors(include_url=False)[0])
 
 

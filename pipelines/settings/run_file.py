@@ -13,7 +13,7 @@ from stepforge.generators.policy import PolicySettings
 from stepforge.generators.problem_sets import ProblemSet
 from stepforge.generators.search import AnySearch, Beam
 from stepforge.generators.written import AnyModelSource, ModelSource
-from stepforge.labelers import AnyLabeler, AnyPart, Cascade, ChangePoint, Combiner, MathShepherd, RewardModel, speaking
+from stepforge.labelers import AnyLabeler, AnyPart, Combiner, MathShepherd, speaking
 from stepforge.pipelines.engines import AnyEngine
 from stepforge.pipelines.exports import AnyExport
 from stepforge.pipelines.scorers import AnyScorer
@@ -150,12 +150,8 @@ def labelers_fault(labelers: Sequence[AnyPart], *, scored: bool) -> str | None:
         return f"{twice[0]} is listed twice; give one of them another name, or drop it"
     if all(isinstance(part, Combiner) for part in speaking(labelers)):
         return "consensus and contrast need another labeler; list at least one"
-    unscored = [part.name for part in labelers if not scored and _reads_scores(part)]
+    unscored = [part.name for part in labelers if not scored and getattr(part, "reads_scores", False)]
     return f"{unscored[0]} needs a reward model's scores; name the model as scorer" if unscored else None
-
-
-def _reads_scores(part: AnyPart) -> bool:
-    return isinstance(part, RewardModel | Cascade) or (isinstance(part, ChangePoint) and part.prior != "none")
 
 
 def _distinct(setting: str, names: list[str]) -> None:

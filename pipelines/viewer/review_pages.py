@@ -171,7 +171,7 @@ def review_routes(desk: ReviewDesk, html: Page, page: Callable[[Any], Any]) -> l
 
 
 def _shown(desk: ReviewDesk, number: int) -> dict[str, object]:
-    """Return what the page of one queued item shows. Raises IndexError: there is no such item."""
+    """Return the content of one queued item's page. Raises IndexError: there is no such item."""
     findings = desk.findings()
     items = desk.items(findings)
     if not 1 <= number <= len(items):

@@ -46,7 +46,7 @@ class _Tree:
         self._left = MOST_NODES
 
     def below(self, prefix: tuple[Step, ...], depth: int) -> tuple[Node, ...]:
-        """Return what was written after a prefix, most frequent first."""
+        """Return the continuations of a prefix, most frequent first."""
         branches = sorted(self._tree.branches(prefix).values(), key=lambda branch: -len(branch.ways))
         return tuple(self._node(prefix, branch, depth) for branch in branches)
 

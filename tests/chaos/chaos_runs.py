@@ -68,7 +68,7 @@ def contents(folder: Path) -> dict[str, bytes]:
 
 
 def left_behind(folder: Path) -> list[str]:
-    """Return what a finished run should not have: journals, and files that were written beside their place."""
+    """Return the leftovers that a finished run should not have: journals, and temporary files."""
     found = [*folder.rglob(".*.tmp"), *folder.rglob("*.frames")]
     return [path.relative_to(folder).as_posix() for path in found]
 

@@ -32,7 +32,7 @@ class Asked:
         self.question, _, self.prefix = self.prompt.partition("\n")
 
     def honest(self, *, prompt: str | None = None, seed: int | None = None, greedy: bool = False) -> str:
-        """Return what the rest of the solution is, or would be for another prompt or seed."""
+        """Return the rest of the solution, or what it would be for another prompt or seed."""
         text = self.prompt if prompt is None else prompt
         drawn = self.seed if seed is None else seed
         rng = Random(drawn ^ crc32(text.encode()))

@@ -3,7 +3,7 @@
 import asyncio
 import re
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 
@@ -15,8 +15,9 @@ from stepforge.labelers import Labeler
 from stepforge.pipelines.engines import OwnEngine, open_engine
 from stepforge.pipelines.exports.contract import Export
 from stepforge.pipelines.grading.grader import PooledGrader
+from stepforge.pipelines.run.probe import completing
 from stepforge.pipelines.run.stages import label, solve, vet
-from stepforge.pipelines.settings.run_file import RunFile
+from stepforge.pipelines.settings.run_file import RunFile, labelers_fault
 from stepforge.schemas.labeled import LabeledProblem
 from stepforge.schemas.own_part import contract_fault
 
@@ -82,6 +83,16 @@ async def _run(run: RunFile) -> list[LabeledProblem | Dropped]:
     return rows
 
 
+def test_an_own_labeler_that_reads_scores_needs_a_scorer() -> None:
+    class Reading(part("last_step")):  # type: ignore[misc]
+        reads_scores: ClassVar[bool] = True
+
+    assert labelers_fault([Reading()], scored=True) is None
+    assert (
+        labelers_fault([Reading()], scored=False) == "last_step needs a reward model's scores; name the model as scorer"
+    )
+
+
 def test_all_of_them_in_one_run() -> None:
     run = RunFile(
         problems=20,
@@ -92,6 +103,7 @@ def test_all_of_them_in_one_run() -> None:
         label=(part("last_step")(),),
         export=(part("first_errors")(),),
     )
+    assert completing(run) == []  # as the labeler says of itself
     labeled = [row for row in asyncio.run(_run(run)) if isinstance(row, LabeledProblem)]
     assert 0 < len(labeled) < 20
     wrong = [s for row in labeled for s in row.solutions if s.rollout.outcome == "wrong"]

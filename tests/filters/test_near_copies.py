@@ -4,15 +4,13 @@ from pathlib import Path
 from random import Random
 
 import pytest
-from fakes import a_problem, a_solution, solved, verdict_of
+from fakes import a_problem, a_solution, shards_of, solved, verdict_of
 
 from stepforge.filters import Corpus, DistinctSolutions, Dropped, NearDuplicates
 from stepforge.filters.shingles import jaccard, question_shingles, text_shingles
 from stepforge.pipelines.run.duplicates import near_duplicates
-from stepforge.pipelines.storage.shards import write_shard
 from stepforge.schemas.errors import BadInput
 from stepforge.schemas.labeled import LabeledProblem, LabeledSolution
-from stepforge.schemas.problem import Problem
 from stepforge.schemas.rollout import Outcome, Rollout, Start, Step
 
 WORDS = [f"w{chr(97 + i % 26)}{chr(97 + i // 26)}x" for i in range(400)]
@@ -20,16 +18,6 @@ LONG = (
     "Janet takes two bus trips on every day of the week and each of the trips costs her 3 dollars at"
     " the counter, so how much does she pay in all for 7 days of trips?"
 )
-
-
-def shards_of(folder: Path, questions: list[list[str]]) -> list[Path]:
-    paths = []
-    for number, asked in enumerate(questions):
-        path = folder / f"part-{number:05d}.parquet"
-        rows = [a_problem(f"{number}-{i}").model_copy(update={"question": q}) for i, q in enumerate(asked)]
-        write_shard(path, rows, Problem, {})
-        paths.append(path)
-    return paths
 
 
 def test_a_few_words_differ_and_the_first_is_kept(tmp_path: Path) -> None:

@@ -1,29 +1,19 @@
 """Tasks of reasoning-gym: drawn by hashed seeds, their own scorers asked in isolation."""
 
-import asyncio
 from importlib.util import find_spec
 
 import pytest
+from fakes import outcomes
 
 from stepforge.generators.families.reasoning_gym import ReasoningGym
-from stepforge.pipelines.grading.grader import PooledGrader
 from stepforge.schemas.errors import BadInput
 from stepforge.schemas.problem import Problem
-from stepforge.schemas.rollout import Outcome
 
 pytestmark = [
     pytest.mark.skipif(find_spec("reasoning_gym") is None, reason="pip install 'stepforge[gym]'"),
     pytest.mark.slow,  # the package takes seconds to import, in each locked process
     pytest.mark.filterwarnings("ignore"),
 ]
-
-
-def outcomes(problem: Problem, *answers: str) -> list[Outcome]:
-    async def ask() -> list[Outcome]:
-        async with PooledGrader() as grader:
-            return await grader.grade(problem, answers)
-
-    return asyncio.run(ask())
 
 
 def test_items_stand_alone_and_differ() -> None:

@@ -4,6 +4,7 @@ from fractions import Fraction
 from pathlib import Path
 
 import pytest
+from run_files import a_run
 
 from stepforge.generators.families.templates import Templates
 from stepforge.generators.templates.expressions import TemplateError, evaluated
@@ -142,9 +143,7 @@ def test_a_models_steps_are_judged_by_their_equations() -> None:
 
 def test_a_run_checks_the_set_before_it_starts_and_names_its_license(tmp_path: Path) -> None:
     def run(path: Path, license: str | None = None) -> RunFile:
-        part = {"kind": "templates", "path": str(path), "license": license}
-        engine = {"kind": "scripted"}
-        return RunFile.model_validate({"generate": [part], "engine": engine, "label": [{"kind": "sequential"}]})
+        return a_run(generate=[{"kind": "templates", "path": str(path), "license": license}])
 
     preflight(run(FOLDER))
     with pytest.raises(BadInput, match="holds no template"):

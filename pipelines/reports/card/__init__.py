@@ -28,7 +28,7 @@ from stepforge.pipelines.reports.card.contents import (
 )
 from stepforge.pipelines.reports.card.front_matter import front_matter
 from stepforge.pipelines.reports.card.index_files import CROISSANT, DATASET_INFO, croissant, dataset_info
-from stepforge.pipelines.reports.card.kept import Card, digest_of, read_card
+from stepforge.pipelines.reports.card.peoples_section import Card, digest_of, read_card
 from stepforge.pipelines.reports.card.sections import body
 from stepforge.pipelines.reports.charts import bars, count_bars, share_bars
 from stepforge.pipelines.reports.records import Report

@@ -29,7 +29,7 @@ SESSION_ROWS = "train-sessions.parquet"
 HARNESS = "stepforge"
 
 
-class Example(NamedTuple):
+class CardExample(NamedTuple):
     order: int
     """Negated hash of its id, which decides which ones are shown."""
     problem: Problem
@@ -47,7 +47,7 @@ class Contents:
         self.first_errors: Counter[int] = Counter()
         self.values: Counter[int] = Counter()
         """Measured values by tenths; 1 counts as the last."""
-        self._shown: dict[bool, list[Example]] = {True: [], False: []}
+        self._shown: dict[bool, list[CardExample]] = {True: [], False: []}
 
     def add(self, row: LabeledProblem) -> None:
         problem = row.problem
@@ -80,11 +80,11 @@ class Contents:
             order = -seed_of("example", problem.id, solution.rollout.id)
             shown = self._shown[erring]
             if len(shown) < EXAMPLES // 2 or order > shown[0].order:
-                example = Example(order, problem, solution, oracle_verdict(problem, solution.rollout))
+                example = CardExample(order, problem, solution, oracle_verdict(problem, solution.rollout))
                 (heapq.heappush if len(shown) < EXAMPLES // 2 else heapq.heappushpop)(shown, example)
 
     @property
-    def examples(self) -> list[Example]:
+    def examples(self) -> list[CardExample]:
         """Twenty solutions, or as many as there are, alternating with and without an error."""
         erring, clean = (sorted(self._shown[kind], reverse=True) for kind in (True, False))
         both = [example for pair in zip(erring, clean, strict=False) for example in pair]
@@ -104,7 +104,7 @@ class SessionRow(Record):
     labeler: str
 
 
-def session_row(example: Example) -> SessionRow:
+def session_row(example: CardExample) -> SessionRow:
     """Return a solution as a session: a header, then one message per line."""
     solution, problem = example.solution, example.problem
     error = -1 if solution.verdict.first_error is None else solution.verdict.first_error

@@ -8,7 +8,7 @@ from stepforge.filters import Contamination
 from stepforge.labelers import speaking
 from stepforge.pipelines.datasets.columns import source_of
 from stepforge.pipelines.exports.marked import measured
-from stepforge.pipelines.reports.card.contents import Contents, Example
+from stepforge.pipelines.reports.card.contents import CardExample, Contents
 from stepforge.pipelines.reports.card.front_matter import identity_rows, settings_text
 from stepforge.pipelines.reports.card.safe_text import cell, fenced, shortened, table
 from stepforge.pipelines.reports.card.training_notes import training_note
@@ -142,7 +142,7 @@ def decontamination(run: RunFile) -> str:
     )
 
 
-def example_text(example: Example) -> str:
+def example_text(example: CardExample) -> str:
     return f"{example.problem.question}\n\n{_example_steps(example.solution)}\n\n{_verdict(example)}"
 
 
@@ -158,7 +158,7 @@ def _example_steps(solution: LabeledSolution) -> str:
     return "\n".join([*lines, f"({left} more steps)"] if left > 0 else lines)
 
 
-def _verdict(example: Example) -> str:
+def _verdict(example: CardExample) -> str:
     rollout, verdict, truth = example.solution.rollout, example.solution.verdict, example.truth
     said = _named(verdict.first_error)
     known = "" if truth.abstained else f"; the truth: {_named(truth.first_error)}"

@@ -27,7 +27,7 @@ from stepforge.pipelines.bench.cases import (
 from stepforge.pipelines.bench.controls import controls
 from stepforge.pipelines.bench.measure import all_comparisons, figures, holm, primary_comparison, raw_figures, sums
 from stepforge.pipelines.bench.settings import Primary, Setting
-from stepforge.pipelines.bench.values import Estimate, coverage_curve, value_figures
+from stepforge.pipelines.bench.values import ValueEstimate, coverage_curve, value_figures
 from stepforge.pipelines.reports.charts import Bar
 from stepforge.pipelines.reports.label_accuracy import Judged
 from stepforge.schemas.labeled import Cost, LabeledProblem, Verdict
@@ -261,7 +261,7 @@ def test_value_figures_take_the_noise_of_the_truth_away() -> None:
         v, trials = rng.random(), 40
         truth = sum(rng.random() < v for _ in range(trials)) / trials
         off = min(1.0, max(0.0, v + rng.choice((-0.2, 0.2))))
-        made.append(Estimate(v, off, v, (v - 0.13, v + 0.13), (0.0, 1.0), truth, trials, rng.random()))
+        made.append(ValueEstimate(v, off, v, (v - 0.13, v + 0.13), (0.0, 1.0), truth, trials, rng.random()))
     found = value_figures(made)
     assert abs(found["raw_squared_error"]) < 0.0006
     assert 0.025 < found["smoothed_squared_error"] < 0.042

@@ -195,7 +195,7 @@ def test_half_of_peoples_labels_calibrate_and_the_other_half_is_not_looked_at(
 
 
 def found(row: LabeledProblem, solution: LabeledSolution) -> list[StepFinding]:
-    """Return what a reviewer who knows the truth says of every step up to the first wrong one."""
+    """Return the findings of a reviewer who knows the truth, up to the first wrong step."""
     steps = solution.rollout.steps
     error = oracle_verdict(row.problem, solution.rollout).first_error
     said: list[Finding] = ["right"] * len(steps) if error is None else [*["right"] * error, "wrong"]  # type: ignore[list-item]

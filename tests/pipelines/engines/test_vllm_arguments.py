@@ -6,11 +6,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from run_files import a_run
 
 from stepforge.pipelines.engines import VllmEngineSettings
 from stepforge.pipelines.engines.vllm_arguments import check_arguments, fitting_requests, vllm_arguments
 from stepforge.pipelines.run.preflight import preflight
-from stepforge.pipelines.settings.run_file import RunFile
 from stepforge.schemas.errors import BadInput
 
 needs_vllm = pytest.mark.skipif(importlib.util.find_spec("vllm") is None, reason="vLLM is not installed")
@@ -68,13 +68,7 @@ def test_further_arguments_are_passed_on(tmp_path: Path) -> None:
     [("speculative_confg", "has no such engine argument"), ("max_num_seqs", r"set engine\.max_num_seqs instead")],
 )
 def test_an_unknown_argument_is_refused_before_the_run(name: str, said: str) -> None:
-    run = RunFile.model_validate(
-        {
-            "generate": [{"kind": "quantities"}],
-            "label": [{"kind": "sequential"}],
-            "engine": {"kind": "vllm", "vllm": {name: 1}},
-        }
-    )
+    run = a_run(engine={"kind": "vllm", "vllm": {name: 1}})
     with pytest.raises(BadInput, match=rf"^engine\.vllm\.{name}: .*{said}") as caught:
         preflight(run)
     assert "\n" not in str(caught.value)

@@ -7,7 +7,7 @@ import pytest
 
 from stepforge.pipelines.engines import ScriptedEngineSettings, VllmEngineSettings
 from stepforge.pipelines.estimate.estimate import amount, computed_together
-from stepforge.pipelines.estimate.forecast import Plan, forecast
+from stepforge.pipelines.estimate.forecast import RunSize, forecast
 from stepforge.pipelines.estimate.pilot import Pilot, PilotProblem
 from stepforge.pipelines.estimate.speed import Call, StepTime
 from stepforge.schemas.labeled import Cost
@@ -44,13 +44,13 @@ def a_pilot(problems: Sequence[PilotProblem]) -> Pilot:
     return Pilot([*problems], found, 4.0, 2.0, 1, 5.0, 20.0, 0.0, 0)
 
 
-PLAN = Plan(problems=500, pooling=0, rows_per_shard=10, shards_in_flight=4, engines=1, capacity=1000)
+SIZE = RunSize(problems=500, pooling=0, rows_per_shard=10, shards_in_flight=4, engines=1, capacity=1000)
 
 
 def test_totals_are_the_pilots_means_and_prices_their_ratios() -> None:
     rng = Random(5)
     problems = [problem(i, rng) for i in range(40)]
-    found = forecast(a_pilot(problems), PLAN, seed=1, price=3.6)
+    found = forecast(a_pilot(problems), SIZE, seed=1, price=3.6)
     mean = sum(p.solve.rollouts + sum(c.rollouts for c in p.label.values()) for p in problems) / 40
     assert found["total.rollouts"].estimate == pytest.approx(500 * mean)
     assert found["solve.rollouts"] == pytest.approx(found["solve.rollouts"].model_copy(update={"estimate": 20_000}))
@@ -66,8 +66,8 @@ def test_totals_are_the_pilots_means_and_prices_their_ratios() -> None:
 
 def test_problems_that_the_rates_come_from_cost_what_they_cost_under_the_defaults() -> None:
     problems = [problem(i, Random(i), pooling=3.0) for i in range(40)]
-    plain = forecast(a_pilot(problems), PLAN, seed=1)
-    pooled = forecast(a_pilot(problems), PLAN._replace(pooling=100), seed=1)
+    plain = forecast(a_pilot(problems), SIZE, seed=1)
+    pooled = forecast(a_pilot(problems), SIZE._replace(pooling=100), seed=1)
     dear = plain["label: change_point.rollouts"].estimate * (400 + 3 * 100) / 500
     assert pooled["label: change_point.rollouts"].estimate == pytest.approx(dear, rel=0.02)
     assert pooled["label: omega_prm.rollouts"].estimate == plain["label: omega_prm.rollouts"].estimate
@@ -78,11 +78,11 @@ def test_intervals_hold_the_finished_run_about_as_often_as_they_say(monkeypatch:
     """Heavy-tailed costs, 36 problems for 300: a percentile bootstrap holds a little less than it says."""
     monkeypatch.setattr("stepforge.pipelines.estimate.forecast.REPLICATES", 200)
     monkeypatch.setattr("stepforge.pipelines.estimate.speed.SIMULATED", 20)
-    plan, held = PLAN._replace(problems=300), 0
+    size, held = SIZE._replace(problems=300), 0
     for trial in range(50):
         rng = Random(trial)
         run = [problem(i, rng) for i in range(300)]
-        found = forecast(a_pilot(rng.sample(run, 36)), plan, seed=trial)["total.generated_tokens"]
+        found = forecast(a_pilot(rng.sample(run, 36)), size, seed=trial)["total.generated_tokens"]
         actual = sum(p.solve.generated_tokens + sum(c.generated_tokens for c in p.label_pooling.values()) for p in run)
         held += found.low <= actual <= found.high
     assert 42 <= held <= 49
@@ -90,7 +90,7 @@ def test_intervals_hold_the_finished_run_about_as_often_as_they_say(monkeypatch:
 
 def test_nothing_kept_has_no_price() -> None:
     problems = [problem(i, Random(i))._replace(kept=False, labeled_steps=0) for i in range(10)]
-    found = forecast(a_pilot(problems), PLAN, seed=1)
+    found = forecast(a_pilot(problems), SIZE, seed=1)
     assert found["rows.kept"].estimate == 0
     assert not any(name.startswith("per_") for name in found)
 
@@ -98,7 +98,7 @@ def test_nothing_kept_has_no_price() -> None:
 def test_nothing_vetted_is_forecast_as_such() -> None:
     nothing = {"vetted": False, "kept": False, "labeled_steps": 0, "label": {}, "label_pooling": {}}
     problems = [problem(i, Random(i))._replace(**nothing) for i in range(10)]
-    found = forecast(a_pilot(problems), PLAN, seed=1)
+    found = forecast(a_pilot(problems), SIZE, seed=1)
     assert found["rows.vetted"].high == 0
     assert found["total.rollouts"].estimate == found["solve.rollouts"].estimate == 20_000
 
@@ -107,7 +107,7 @@ def test_no_engine_is_faster_than_its_workers_own_thread() -> None:
     problems = [problem(i, Random(i)) for i in range(20)]
     pilot = a_pilot(problems)
     slow = pilot._replace(loop_seconds=0.5 * len(pilot.calls))
-    found = forecast(slow, PLAN, seed=1)
+    found = forecast(slow, SIZE, seed=1)
     assert found["seconds"].estimate == pytest.approx(found["total.rollouts"].estimate * 0.5, rel=1e-6)
 
 

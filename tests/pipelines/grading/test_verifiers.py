@@ -2,18 +2,11 @@
 
 import asyncio
 
+from fakes import outcomes
+
 from stepforge.generators.families.programs import Programs
 from stepforge.pipelines.grading.grader import PooledGrader
-from stepforge.schemas.problem import Problem
 from stepforge.schemas.rollout import Outcome
-
-
-def outcomes(problem: Problem, *programs: str | None) -> list[Outcome]:
-    async def ask() -> list[Outcome]:
-        async with PooledGrader() as grader:
-            return await grader.grade(problem, programs)
-
-    return asyncio.run(ask())
 
 
 def test_tests_decide_between_three_outcomes() -> None:

@@ -30,7 +30,7 @@ from stepforge.pipelines.run_folder.ledger import StageTotal, price, stage_total
 from stepforge.pipelines.storage.layout import SHARD_STAGES
 
 FILL = "96 of 512 running, 7 waiting, busy 98%, 1 of 2 engines not answering"
-SPEED = "41 rollouts/s (mean 38), 4,210 tokens/s (mean 3,980), 63% of prompt tokens cached, 1,234 cancelled"
+SPEED = "41 rollouts/s (mean 38), 4,210 tokens/s (mean 3,980), 63% of prompt tokens cached, 1,234 canceled"
 
 
 def test_a_line_says_everything() -> None:

@@ -51,7 +51,7 @@ def published(
 
 
 def dataset_of(folder: Path) -> LocalDataset:
-    """Return what a run folder would publish."""
+    """Return the data set that a run folder would publish."""
     run, layout = open_run(folder)
     return read_dataset(run, layout, folder / "datasets", token=None)
 

@@ -8,7 +8,7 @@ from hub_setup import REPO, dataset_of, published
 from loopback_hub import LoopbackHub
 from loopback_repo import Commit, File
 
-from stepforge.pipelines.reports.card.kept import read_card
+from stepforge.pipelines.reports.card.peoples_section import read_card
 from stepforge.schemas.errors import BadInput
 
 

@@ -15,7 +15,7 @@ from small_run import small_run
 from stepforge.pipelines.datasets.stamp import stamp_of_text
 from stepforge.pipelines.progress.status import open_run
 from stepforge.pipelines.publishing.local_dataset import read_dataset
-from stepforge.pipelines.reports.card.kept import Card, read_card
+from stepforge.pipelines.reports.card.peoples_section import Card, read_card
 from stepforge.pipelines.run_folder.lock import only_driver
 from stepforge.pipelines.storage.checksummed import read_checksummed, write_checksummed
 from stepforge.pipelines.storage.layout import Layout

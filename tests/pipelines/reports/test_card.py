@@ -21,7 +21,7 @@ from stepforge.pipelines.exports import EXPORTS, Stepwise
 from stepforge.pipelines.reports.card import write_card
 from stepforge.pipelines.reports.card.contents import Contents
 from stepforge.pipelines.reports.card.front_matter import front_matter, licenses_of
-from stepforge.pipelines.reports.card.kept import read_card
+from stepforge.pipelines.reports.card.peoples_section import read_card
 from stepforge.pipelines.reports.card.safe_text import cell, fenced
 from stepforge.pipelines.reports.card.sections import decontamination
 from stepforge.pipelines.reports.card.training_notes import training_note

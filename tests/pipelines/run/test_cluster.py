@@ -9,11 +9,11 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from run_files import a_run
 from shared_ray import joined
 
 from stepforge.pipelines.run import cluster
 from stepforge.pipelines.run.cluster import loads_from_hub
-from stepforge.pipelines.settings.run_file import RunFile
 from stepforge.schemas.errors import first_line
 
 LOOK = """
@@ -64,7 +64,7 @@ print(json.dumps({"alive": alive, "outlived": outlived}))
 
 
 def looked(then: str) -> dict[str, Any]:
-    """Return what a driver sees that joins the local Ray of the tests."""
+    """Return the view of a driver that joins the local Ray of the tests."""
     code = LOOK.replace("{then}", then)
     command = [sys.executable, "-c", code]
     result = subprocess.run(
@@ -120,5 +120,5 @@ PATH = {"kind": "problem_set", "path": "p.jsonl"}
 def test_workers_get_the_hub_token_only_where_something_is_loaded_from_there(
     settings: dict[str, Any], expected: bool
 ) -> None:
-    run = RunFile.model_validate({"problems": 0, "generate": [PATH], "label": [{"kind": "judge"}], **settings})
+    run = a_run(**{"problems": 0, "generate": [PATH], "label": [{"kind": "judge"}], **settings})
     assert loads_from_hub(run) == expected

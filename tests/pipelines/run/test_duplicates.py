@@ -3,23 +3,10 @@
 from pathlib import Path
 
 import pytest
-from fakes import a_problem
+from fakes import shards_of
 
 from stepforge.pipelines.run.duplicates import duplicate_questions
-from stepforge.pipelines.storage.shards import write_shard
 from stepforge.schemas.errors import RunFailed
-from stepforge.schemas.problem import Problem
-
-
-def shards_of(folder: Path, questions: list[list[str]]) -> list[Path]:
-    """Write a shard for each list; a problem is called by its shard and place."""
-    paths = []
-    for number, asked in enumerate(questions):
-        path = folder / f"part-{number:05d}.parquet"
-        rows = [a_problem(f"{number}-{i}").model_copy(update={"question": q}) for i, q in enumerate(asked)]
-        write_shard(path, rows, Problem, {})
-        paths.append(path)
-    return paths
 
 
 def test_the_first_in_shard_order_is_the_owner(tmp_path: Path) -> None:

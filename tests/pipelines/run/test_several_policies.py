@@ -104,7 +104,7 @@ def test_a_server_that_cannot_continue_may_write_what_another_completes() -> Non
     [
         ({"engines": {"big": STRONG}}, "engines.big: is not used by any"),
         ({"policy": {"ways": [{"name": "big", "share": 0.5, "engine": "big"}]}}, "engines.big: policy.ways use it"),
-        ({"policy": {"completer": "big"}}, "none of the ways"),
+        ({"policy": {"completer": "big"}}, "not one of the ways"),
         ({"engines": {"": STRONG}, "policy": {"ways": [{"name": "big", "share": 0.5, "engine": ""}]}}, "pattern"),
     ],
 )

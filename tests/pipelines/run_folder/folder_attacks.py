@@ -13,9 +13,9 @@ import pyarrow.parquet as pq
 from small_run import labeled
 
 from stepforge.pipelines.datasets.stamp import stamp_of_text
-from stepforge.pipelines.reports.card.kept import Card
+from stepforge.pipelines.reports.card.peoples_section import Card
 from stepforge.pipelines.storage.checksummed import read_checksummed, write_checksummed
-from stepforge.pipelines.storage.kept import Kept, kept_rows
+from stepforge.pipelines.storage.filtered_shards import Kept, kept_rows
 from stepforge.pipelines.storage.shards import METADATA_KEY, shard_metadata, write_shard
 from stepforge.schemas.labeled import LabeledProblem
 

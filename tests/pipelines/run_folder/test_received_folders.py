@@ -1,6 +1,6 @@
 """A run folder that came from somebody else: every command ends soon with one line, and nothing outside is touched.
 
-Each attack is tried on every command that takes a run folder.
+Each attack is tried on the commands below; `view` and `review` read a folder through the same code.
 """
 
 import shutil
@@ -48,7 +48,7 @@ def no_hub(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 
 
 def state(folder: Path) -> dict[str, tuple[int, bytes]]:
-    """Return what there is, by name, without following links or waiting for pipes."""
+    """Return the contents by name, without following links or waiting for pipes."""
     found = {}
     for path in folder.rglob("*"):
         plain = path.is_file() and not path.is_symlink() and path.stat().st_size < 1 << 22
@@ -71,7 +71,7 @@ def at_most(seconds: int) -> Iterator[None]:
 
 
 def command(run: Path, words: list[str]) -> str:
-    """Return what a command said; it ended as it should."""
+    """Return the output of a command that must end in an orderly way."""
     with at_most(SECONDS):
         result = CliRunner().invoke(app, [words[0], str(run), *words[1:]])
     assert result.exception is None or isinstance(result.exception, SystemExit), repr(result.exception)

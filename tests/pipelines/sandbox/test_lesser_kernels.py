@@ -43,7 +43,7 @@ pytestmark = pytest.mark.skipif(os.uname().machine != "x86_64", reason="numbers 
 
 
 def without(system_call: int, programs: list[str]) -> dict[str, object]:
-    """Return what a sandbox does where a system call is forbidden."""
+    """Return the result of a sandbox where a system call is forbidden."""
     done = subprocess.run(
         [sys.executable, "-c", _WITHOUT, str(system_call)],
         input=json.dumps(programs),

@@ -15,7 +15,7 @@ FCNTL, PRLIMIT, CLONE3 = 72, 302, 435
 
 
 def decided(program: bytes, number: int, args: tuple[int, ...] = (), machine: int = X86_64) -> int:
-    """Return what a filter says of a system call."""
+    """Return a filter's decision on a system call."""
     data = struct.pack("<IIQ6Q", number, machine, 0, *args, *(0,) * (6 - len(args)))
     steps = list(struct.iter_unpack("HBBI", program))
     at = value = 0

@@ -92,49 +92,64 @@ def _slider_moves(page: Any, address: str) -> bool:
     return page.locator("#at").count() > 0 and page.locator("#at").get_attribute("max") != "0"
 
 
+def found_by_keyboard(page: Any, name: str) -> None:
+    """Search for a problem, filter, and open it."""
+    key = page.keyboard.press
+    key("/")
+    page.keyboard.type(name)
+    key("Enter")
+    page.wait_for_url(f"**q={name}*")
+    page.locator("[name=outcome]").select_option("wrong")
+    page.wait_for_url("**outcome=wrong*")
+    assert page.locator(".row").count() == 1
+    key("Escape")
+    page.locator("h1").click()
+    key("j")
+    key("Enter")
+    page.wait_for_url("**/problem/**")
+    assert page.locator("h1").inner_text() == name
+
+
+def steps_and_tree_by_keyboard(page: Any) -> None:
+    key = page.keyboard.press
+    key("j")
+    key("j")
+    assert "right up to here" in page.locator(".step:focus .facts").inner_text()
+    assert page.locator(".step:focus .facts").is_visible()
+    key("l")
+    assert page.locator(".solution").nth(1).locator(".step:focus").count() == 1
+    key("t")
+    page.wait_for_url("**/tree*")
+    assert page.locator(".branch").count() > 1
+    key("b")
+    page.wait_for_url(re.compile(r"/problem/label/\d+/\d+\?"))
+
+
+def questions_by_keyboard(page: Any) -> None:
+    key = page.keyboard.press
+    key("s")
+    last = page.locator("#now").inner_text()
+    before = page.locator(".steps").inner_html()
+    key("Home")
+    assert (page.locator("#now").inner_text(), last != "0") == ("0", True)
+    assert page.locator("tr.now th").inner_text() == "before"
+    assert page.locator(".steps").inner_html() != before
+    key("ArrowRight")
+    assert page.locator("#now").inner_text() == "1"
+
+
 def test_a_run_is_walked_and_ten_steps_are_reviewed_by_keyboard_alone(
     browser: Any, copy: Path, rows: list[LabeledProblem]
 ) -> None:
     wrong = next(i for i, r in enumerate(rows) if i > 1 and any(s.rollout.outcome == "wrong" for s in r.solutions))
-    name = rows[wrong].problem.id
     with serving(copy) as server, looking(browser, server) as page:
         key = page.keyboard.press
-        key("/")
-        page.keyboard.type(name)
-        key("Enter")
-        page.wait_for_url(f"**q={name}*")
-        page.locator("[name=outcome]").select_option("wrong")
-        page.wait_for_url("**outcome=wrong*")
-        assert page.locator(".row").count() == 1
-        key("Escape")
-        page.locator("h1").click()
-        key("j")
-        key("Enter")
-        page.wait_for_url("**/problem/**")
-        assert page.locator("h1").inner_text() == name
-        key("j")
-        key("j")
-        assert "right up to here" in page.locator(".step:focus .facts").inner_text()
-        assert page.locator(".step:focus .facts").is_visible()
-        key("l")
-        assert page.locator(".solution").nth(1).locator(".step:focus").count() == 1
-        key("t")
-        page.wait_for_url("**/tree*")
-        assert page.locator(".branch").count() > 1
-        key("b")
-        page.wait_for_url(re.compile(r"/problem/label/\d+/\d+\?"))
+        found_by_keyboard(page, rows[wrong].problem.id)
+        steps_and_tree_by_keyboard(page)
         at = page.url.partition("?")[0]
         place = next(i for i, s in enumerate(rows[wrong].solutions, 1) if s.rollout.outcome == "wrong")
         page.goto(f"{at}/questions/{place}")
-        key("s")
-        last = page.locator("#now").inner_text()
-        before = page.locator(".steps").inner_html()
-        key("Home")
-        assert (page.locator("#now").inner_text(), last != "0") == ("0", True)
-        assert page.locator("tr.now th").inner_text() == "before"
-        assert page.locator(".steps").inner_html() != before
-        key("ArrowRight")
-        assert page.locator("#now").inner_text() == "1"
+        questions_by_keyboard(page)
         page.locator("h1").click()
         key("r")
         page.wait_for_url("**/review/*")
