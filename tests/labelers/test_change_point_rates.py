@@ -9,7 +9,7 @@ from change_point_worlds import many, observed, simulated
 
 from stepforge.labelers.change_point.model import RIGHT, posterior
 from stepforge.labelers.change_point.pooling import calibrated, pooled_rates
-from stepforge.labelers.change_point.rates import FALSE, UNKNOWN, Rates
+from stepforge.labelers.change_point.rates import FALSE, UNKNOWN, OfSteps, Rates
 from stepforge.labelers.change_point.values import foretold, value_and_interval, weights_of
 
 
@@ -41,13 +41,17 @@ def test_pooled_rates_go_from_the_defaults_to_the_truth_and_explain_more() -> No
     assert all(isclose(sum(shares), 1.0) for shares in (found.moves, found.drops))
 
 
-def test_what_right_and_wrong_steps_state_is_learned_without_truth() -> None:
+@pytest.mark.parametrize(
+    ("backed", "alone"), [((0.8, 0.1, 0.2), (0.3, 0.8, 0.5)), ((0.3, 0.05, 0.05), (0.65, 0.85, 0.7))]
+)
+def test_what_right_and_wrong_steps_state_is_learned_without_truth(backed: OfSteps, alone: OfSteps) -> None:
+    """Of right solutions that are alike, and of some that are not."""
     lasting = Rates(repair=0.01, harmless=(0.0, 0.0))  # what comes after an error is lost
     said = {
         "false": (0.005, 0.4, 0.1),
         "nothing": (0.3, 0.1, 0.5),
-        "backed": (0.8, 0.1, 0.2),
-        "alone": (0.3, 0.8, 0.5),
+        "backed": backed,
+        "alone": alone,
     }
     truth = lasting.model_copy(update={"hazard": 1.5, **said})
     rng = np.random.default_rng(5)
