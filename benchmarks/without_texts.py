@@ -16,6 +16,8 @@ from stepforge.pipelines.storage.shards import read_shard, write_shard
 from stepforge.schemas.labeled import LabeledProblem
 from stepforge.schemas.rollout import Rollout, Step
 
+LETTERS = str.maketrans("0123456789", "ghijklmnop")
+
 
 def main(run: Path, out: Path) -> None:
     shards = open_run(run)[1].shards("label")
@@ -42,17 +44,18 @@ def without_texts(row: LabeledProblem) -> LabeledProblem:
 
 
 def _named(rollout: Rollout) -> Rollout:
-    """A prefix is recognized by its text: a digest of it takes its place, so solutions that share one still do."""
+    """A prefix is recognized by its text: a digest of it takes its place, so solutions that share one still do. It is
+    written in letters, because labelers read what steps state."""
     texts = accumulate(step.text for step in rollout.steps)
     steps = [
-        Step(text=f"{blake2b(text.encode(), digest_size=8).hexdigest()}\n", logprob=step.logprob)
+        Step(text=f"{blake2b(text.encode(), digest_size=8).hexdigest().translate(LETTERS)}\n", logprob=step.logprob)
         for text, step in zip(texts, rollout.steps, strict=True)
     ]
     return rollout.model_copy(update={"steps": tuple(steps)})
 
 
 def _ended(rollout: Rollout) -> Rollout:
-    return rollout.model_copy(update={"steps": (Step(text=rollout.id),), "repair": None})
+    return rollout.model_copy(update={"steps": (Step(text="ended"),), "repair": None})
 
 
 if __name__ == "__main__":
