@@ -14,7 +14,7 @@ import typer
 from stepforge.pipelines.progress.status import open_run
 from stepforge.pipelines.storage.shards import read_shard, write_shard
 from stepforge.schemas.labeled import LabeledProblem
-from stepforge.schemas.rollout import Rollout, Step
+from stepforge.schemas.rollout import Repair, Rollout, Step
 
 LETTERS = str.maketrans("0123456789", "ghijklmnop")
 
@@ -27,7 +27,16 @@ def main(run: Path, out: Path) -> None:
 
 
 def without_texts(row: LabeledProblem) -> LabeledProblem:
-    solutions = tuple(s.model_copy(update={"rollout": _named(s.rollout), "others": ()}) for s in row.solutions)
+    solutions = tuple(
+        s.model_copy(
+            update={
+                "rollout": _named(s.rollout),
+                "verdict": s.verdict.model_copy(update={"critique": None}),
+                "others": (),
+            }
+        )
+        for s in row.solutions
+    )
     policy = row.policy.model_copy(update={"model": Path(row.policy.model).name})
     completer = row.completer and row.completer.model_copy(update={"model": Path(row.completer.model).name})
     update = {
@@ -44,18 +53,27 @@ def without_texts(row: LabeledProblem) -> LabeledProblem:
 
 
 def _named(rollout: Rollout) -> Rollout:
-    """A prefix is recognized by its text: a digest of it takes its place, so solutions that share one still do. It is
-    written in letters, because labelers read what steps state."""
+    """A prefix is recognized by its text: a digest of it takes its place, so solutions that share one still do."""
     texts = accumulate(step.text for step in rollout.steps)
     steps = [
-        Step(text=f"{blake2b(text.encode(), digest_size=8).hexdigest().translate(LETTERS)}\n", logprob=step.logprob)
+        step.model_copy(update={"text": _name(text), "token_ids": (), "token_logprobs": ()})
         for text, step in zip(texts, rollout.steps, strict=True)
     ]
-    return rollout.model_copy(update={"steps": tuple(steps)})
+    return rollout.model_copy(update={"steps": tuple(steps), "repair": _silent(rollout.repair)})
+
+
+def _name(text: str) -> str:
+    """In letters, because labelers read what steps state."""
+    return f"{blake2b(text.encode(), digest_size=8).hexdigest().translate(LETTERS)}\n"
 
 
 def _ended(rollout: Rollout) -> Rollout:
-    return rollout.model_copy(update={"steps": (Step(text="ended"),), "repair": None})
+    return rollout.model_copy(update={"steps": (Step(text="ended"),), "repair": _silent(rollout.repair)})
+
+
+def _silent(repair: Repair | None) -> Repair | None:
+    """A repair stays for its cost alone."""
+    return repair and repair.model_copy(update={"message": "", "prompt": "", "text": ""})
 
 
 if __name__ == "__main__":

@@ -25,7 +25,7 @@ _Stating = (
 AnyFamily = Annotated[_Stating | Programs | Logic | Plans | Tools | ReasoningGym, Field(discriminator="kind")]
 
 ALL_FAMILIES = (Quantities, LinearEquation, NumberTheory, FractionChain, Sequence, Polynomials, Prices, Areas)
-"""Those that need no files and state a value a line."""
+"""Those that need no files and state one value per line."""
 
 DOMAINS = (Logic, Plans, Tools, Programs)
 """Those whose steps deduce, move, call a tool, or are statements of a program."""

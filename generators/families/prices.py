@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from random import Random
 from typing import ClassVar, Literal, NamedTuple
 
-from stepforge.generators.draft import Draft, Free, Say, Sentence, Transcript, needs_of_parts, plus
+from stepforge.generators.draft import MOST_PARTS, Draft, Free, Say, Sentence, Transcript, needs_of_parts, plus
 from stepforge.generators.families.quantities import PEOPLE
 from stepforge.generators.family import Family
 from stepforge.grading.exact import Exact
@@ -79,7 +79,7 @@ class Prices(Family):
 
 
 def _bill(rng: Random, level: int) -> _Bill:
-    things = rng.sample(THINGS, rng.randint(1, min(3, 1 + level // 2)))
+    things = rng.sample(THINGS, rng.randint(1, min(MOST_PARTS, 1 + level // 2)))
     return _Bill(
         buyer=rng.choice(PEOPLE),
         articles=tuple(_article(rng, thing, level) for thing in things),

@@ -38,7 +38,7 @@ from stepforge.pipelines.reports.charts import Bar, bars
 from stepforge.pipelines.run.driver import run_all
 from stepforge.pipelines.run.preflight import preflight
 from stepforge.pipelines.storage.layout import Layout
-from stepforge.pipelines.storage.shards import read_shard
+from stepforge.pipelines.storage.shards import read_shard, shard_metadata
 from stepforge.schemas.errors import BadInput, RunFailed
 from stepforge.schemas.labeled import LabeledProblem
 from stepforge.schemas.record import Record
@@ -189,6 +189,16 @@ def recorded_problems(folder: Path) -> list[BenchProblem]:
     return [problem for problem in map(bench_problem, rows) if problem is not None]
 
 
+def check_labeled_shard(path: Path) -> None:
+    """Raises BadInput: the file is no shard of labels."""
+    try:
+        stage = shard_metadata(path).get("stage")
+    except RunFailed:
+        stage = None
+    if stage != "label":
+        raise BadInput(f"{path}: not a labeled shard; give a finished run, or a file of its label stage")
+
+
 def bench_labelers(
     config: Path, folder: Path, target: Path, *, say: Say, recording: Path | None = None
 ) -> tuple[dict[str, Any], str]:
@@ -204,7 +214,9 @@ def bench_labelers(
     settings = read_bench_file(config)
     if recording is None:
         record(settings, folder, say)
-    elif not recording.is_file():
+    elif recording.is_file():
+        check_labeled_shard(recording)
+    else:
         open_run(recording)
     problems = bench_problems(recording or folder / "recording")
     if len(problems) < FEWEST or len({p.family for p in problems}) < 2:

@@ -124,8 +124,9 @@ class EngineGate:
                 latest = self._answers  # it may have stood behind others in the engine's own queue
         finally:
             asked.cancel()
+        given = asked.result()
         self._answers, self._unanswered = self._answers + 1, 0
-        return asked.result()
+        return given
 
     def _hung(self, before: int) -> Completion:
         """Abandon one request; if repeatedly no other was answered in that time either, blame the engine."""

@@ -44,7 +44,7 @@ class VllmEngineSettings(Record):
     threads: int | None = Field(default=1, ge=1)
     """CPU threads of the model; None leaves it to torch. Small models are fastest with one."""
     request_timeout: float | None = Field(default=1800, gt=0)
-    """Time limit of one request, in seconds; None for no limit."""
+    """Time limit of one request, in seconds, longer while those before it are answered; None for no limit."""
     vllm: dict[str, JsonValue] = Field(default_factory=dict)
     """Other engine arguments, passed to vLLM unchanged: ``speculative_config``, ``quantization``, ``block_size``,
     ``enforce_eager``, ``data_parallel_size`` and so on."""

@@ -23,7 +23,7 @@ def recorded() -> list[LabeledProblem]:
     return scripted_rows([MathShepherd(k=4, root=4, right_solutions=False)], 8)
 
 
-def blamed(row: LabeledProblem, step: int) -> LabeledProblem:
+def blamed(row: LabeledProblem, step: int | None) -> LabeledProblem:
     solutions = [
         s.model_copy(update={"rollout": s.rollout.model_copy(update={"people": PeopleLabel(first_error=step)})})
         for s in row.solutions
@@ -55,8 +55,20 @@ def test_a_labeler_that_reads_no_text_says_the_same(tmp_path: Path) -> None:
 
 
 def test_a_recording_without_a_known_first_error_is_one_line(tmp_path: Path) -> None:
-    rows = [blamed(row, 1) for row in recorded()]
-    clean = [row.model_copy(update={"solutions": row.solutions[:0]}) for row in rows]
+    clean = [without_texts(blamed(row, None)) for row in recorded()]
     write_shard(tmp_path / "bare.parquet", clean, LabeledProblem, {"stage": "label"})
+    with pytest.raises(BadInput, match="no first error is known"):
+        bench_labelers(SMOKE, tmp_path, tmp_path / "x.json", say=print, recording=tmp_path / "bare.parquet")
+
+
+def test_too_small_a_recording_is_one_line(tmp_path: Path) -> None:
+    write_shard(tmp_path / "bare.parquet", recorded()[:2], LabeledProblem, {"stage": "label"})
     with pytest.raises(BadInput, match="make a recording"):
         bench_labelers(SMOKE, tmp_path, tmp_path / "x.json", say=print, recording=tmp_path / "bare.parquet")
+
+
+def test_a_file_that_is_no_labeled_shard_is_not_called_damaged(tmp_path: Path) -> None:
+    write_shard(tmp_path / "solved.parquet", recorded()[:1], LabeledProblem, {"stage": "solve"})
+    for path in (SMOKE, tmp_path / "solved.parquet"):
+        with pytest.raises(BadInput, match="not a labeled shard"):
+            bench_labelers(SMOKE, tmp_path, tmp_path / "x.json", say=print, recording=path)

@@ -45,15 +45,33 @@ def test_a_request_behind_others_in_the_engine_is_not_given_up() -> None:
 
         async def complete(self, prompt: Prompt, *, seed: int, sampling: Sampling) -> Completion:
             async with self.turn:
-                await asyncio.sleep(0.03)
+                await asyncio.sleep(0.05)
                 return await super().complete(prompt, seed=seed, sampling=sampling)
 
     async def ask() -> list[str]:
-        gate = EngineGate(OneByOne(), 100, limit=0.1)
+        gate = EngineGate(OneByOne(), 100, limit=0.4)
         answers = await asyncio.gather(*(gate.ask(PROMPT, seed=i, sampling=SAMPLING) for i in range(20)))
         return [answer.completion.finish for answer in answers]
 
     assert asyncio.run(ask()) == ["stop"] * 20
+
+
+def test_a_hung_request_is_given_up_though_later_ones_are_answered() -> None:
+    class FirstHangs(Counted):
+        async def complete(self, prompt: Prompt, *, seed: int, sampling: Sampling) -> Completion:
+            await (asyncio.sleep(0.01) if seed else asyncio.Event().wait())
+            return await super().complete(prompt, seed=seed, sampling=sampling)
+
+    async def ask() -> str | None:
+        gate = EngineGate(FirstHangs(ScriptedEngineSettings()), 100, limit=0.1)
+        others = asyncio.create_task(gate.ask(PROMPT, seed=1, sampling=SAMPLING))  # the only one before it
+        await asyncio.sleep(0)
+        hung = asyncio.create_task(gate.ask(PROMPT, seed=0, sampling=SAMPLING))
+        while not hung.done():
+            await gate.ask(PROMPT, seed=2, sampling=SAMPLING)
+        return (await others, await hung)[1].completion.error
+
+    assert asyncio.run(asyncio.wait_for(ask(), 60)) == "no answer within 0.1 s; aborted"
 
 
 def test_shares_of_the_engines_time_add_up_to_its_busy_time(monkeypatch: pytest.MonkeyPatch) -> None:
