@@ -35,9 +35,10 @@ HAZARDS = (1e-3, 0.98)
 """Bounds of what a reward model's score is taken for: completions must be able to say otherwise."""
 
 
-CLEAN = 0.55
-"""Least probability of no wrong step at which a right answer is not flagged. Of 39 tuning solutions
-of which 0.5 to 0.6 was said, 3 had none."""
+CLEAN = 0.42
+"""Least probability of no wrong step at which a right answer is not flagged. In free wording 0.3 to 0.8 flag nearly the
+same solutions; in plain wording, where the policy is sure of most steps, more than half of the flags above 0.5 were
+wrong."""
 
 
 class ChangePoint(LabelPart):
@@ -54,7 +55,7 @@ class ChangePoint(LabelPart):
     """Nats of information, for the cost of a typical completion of the question, below which nothing more is asked."""
     sure: float = Field(default=0.4, ge=0, lt=1)
     """Posterior probability below which it abstains on a wrong answer. A right one is flagged, at the likeliest step,
-    where the probability of no wrong step is below 0.55."""
+    where the probability of no wrong step is below 0.42."""
     surprise: bool = True
     """Whether the log-probabilities of the solution's own steps count."""
     stated: bool = True
