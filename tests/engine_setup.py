@@ -65,8 +65,8 @@ class Loop:
     def __init__(self) -> None:
         self._runner = asyncio.Runner()
 
-    def __call__(self, work: Coroutine[Any, Any, Result], seconds: float = 60) -> Result:
-        """Run a coroutine to its end, for at most so long."""
+    def __call__(self, work: Coroutine[Any, Any, Result], seconds: float = 200) -> Result:
+        """Run a coroutine to its end, for at most so long: vLLM compiles at its first completions."""
         return self._runner.run(asyncio.wait_for(work, seconds))
 
     def close(self) -> None:
