@@ -8,6 +8,7 @@ from scripted_rows import scripted_rows
 from stepforge.labelers import MathShepherd
 from stepforge.pipelines.bench.bench import bench_labelers, recorded_problems
 from stepforge.pipelines.bench.cases import replay
+from stepforge.pipelines.bench.settings import read_bench_file
 from stepforge.pipelines.storage.shards import write_shard
 from stepforge.schemas.errors import BadInput
 from stepforge.schemas.labeled import LabeledProblem
@@ -34,6 +35,11 @@ def test_the_recording_in_the_repository_is_replayed_without_its_texts() -> None
     assert len(problems) == 34
     outcomes = replay(MathShepherd(k=4, right_solutions=False), problems, 1)
     assert any(judged.exact for outcome in outcomes for judged in outcome.judged)
+
+
+def test_cascades_are_swept_beside_single_labelers() -> None:
+    swept = read_bench_file(REPOSITORY / "benchmarks/cascades.toml").sweep
+    assert {sweep.labeler["kind"] for sweep in swept} >= {"cascade", "reward_model", "change_point", "sequential"}
 
 
 def test_a_recording_without_a_known_first_error_is_one_line(tmp_path: Path) -> None:
