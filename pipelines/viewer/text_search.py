@@ -6,13 +6,10 @@ import time
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
-from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 import polars as pl
-import pyarrow as pa
-import pyarrow.compute as pc
 
 from stepforge.pipelines.run_folder.rows import ROW_STAGES
 from stepforge.pipelines.storage.layout import Layout, ShardStage
@@ -20,7 +17,6 @@ from stepforge.pipelines.storage.shards import read_leaves
 from stepforge.pipelines.viewer.catalog import Catalog
 from stepforge.schemas.errors import RunFailed
 
-Ints = npt.NDArray[np.int64]
 Flags = npt.NDArray[np.bool_]
 
 TEXTS: dict[ShardStage, tuple[str, ...]] = {
@@ -93,37 +89,26 @@ def _hits(layout: Layout, words: tuple[str, ...], shard: int, rows: pl.DataFrame
 
 
 def _rows_with(layout: Layout, stage: ShardStage, shard: int, words: tuple[str, ...]) -> Flags:
-    table = read_leaves(layout.shard(stage, shard), list(TEXTS[stage]))
-    texts = [Strings.at(table, path) for path in TEXTS[stage]]
-    found = np.ones(table.num_rows, bool)
+    table = pl.DataFrame(read_leaves(layout.shard(stage, shard), list(TEXTS[stage])))
+    strings = pl.concat(strings_at(table, path) for path in TEXTS[stage])
+    found = np.ones(len(table), bool)
     for word in words:
-        with_word = np.zeros(table.num_rows, bool)
-        for strings in texts:
-            with_word[strings.rows_with(word)] = True
-        found &= with_word
+        found &= np.isin(np.arange(len(table)), rows_with(strings, word))
     return found
 
 
-class Strings(NamedTuple):
-    """All strings at a Parquet path, each with its row."""
+def strings_at(table: pl.DataFrame, path: str) -> pl.DataFrame:
+    """Return all strings at a Parquet path, each with its row."""
+    name, *parts = path.replace(".list.element", "").split(".")
+    found = table.with_row_index("row").select("row", text=name)
+    for part in ("", *parts):
+        if part:
+            found = found.select("row", text=pl.col("text").struct.field(part))
+        if found.schema["text"] == pl.List:
+            found = found.explode("text")
+    return found
 
-    texts: pa.Array
-    rows: Ints
 
-    @classmethod
-    def at(cls, table: pa.Table, path: str) -> "Strings":
-        name, *rest = path.replace(".list.element", "").split(".")
-        array, rows = table[name].combine_chunks(), np.arange(table.num_rows)
-        for part in ("", *rest):
-            if part:
-                array = array.field(part)
-            if pa.types.is_list(array.type):
-                rows = np.repeat(rows, pl.Series(array.value_lengths()).fill_null(0).to_numpy())
-                array = array.flatten()
-        return cls(array, rows)
-
-    def rows_with(self, word: str) -> Ints:
-        """Return the rows that contain a word, ignoring case; a row may appear more than once."""
-        found = pl.Series(pc.match_substring(self.texts, word, ignore_case=True)).fill_null(False)
-        rows: Ints = self.rows[found.to_numpy()]
-        return rows
+def rows_with(strings: pl.DataFrame, word: str) -> pl.Series:
+    """Return the rows that contain a word, ignoring case; a row may appear more than once."""
+    return strings.filter(pl.col("text").str.contains(f"(?i){pl.escape_regex(word)}"))["row"]
