@@ -31,13 +31,12 @@ from stepforge.pipelines.run.duplicates import duplicate_questions, near_duplica
 from stepforge.pipelines.run.shard_work import Engines, ShardWork
 from stepforge.pipelines.run_folder.plan import plan_shards
 from stepforge.pipelines.settings.run_file import RunFile
-from stepforge.pipelines.settings.run_settings import parse_settings
+from stepforge.pipelines.settings.run_settings import read_run_file
 from stepforge.pipelines.storage.layout import Layout, ShardStage
 
 NAMES = ("Ann", "Ben", "Carla", "Dev", "Ema", "Farid", "Greta", "Hugo")
 GOODS = ("apples", "pens", "tickets", "stamps", "lamps", "ropes", "maps", "coins")
-SHARD = 2_000
-TEST_SET = "tests.jsonl"
+CORPUS, TEST_SET = "corpus.jsonl", "tests.jsonl"
 TESTS = 1_000
 """Problems of the test set that `contamination` looks for: the first of the corpus, every tenth."""
 
@@ -65,26 +64,8 @@ def write_corpus(path: Path, rows: int) -> None:
 
 def settings(folder: Path) -> RunFile:
     """Return a run file that reads it all."""
-    part = {"kind": "problem_set", "path": str(folder / "corpus.jsonl"), "answer": "answer", "id": "id"}
-    return parse_settings(
-        {
-            "problems": 0,
-            "solutions": 1,
-            "rows_per_shard": SHARD,
-            "generate": [part],
-            "engine": {"kind": "scripted"},
-            "vet": [
-                {"kind": "duplicates"},
-                {"kind": "near_duplicates"},
-                {"kind": "contamination", "against": [str(folder / TEST_SET)], "ways": ["verbatim", "reworded"]},
-                {"kind": "language"},
-                {"kind": "shape", "max_characters": 4_000, "max_repetition": 0.9},
-                {"kind": "difficulty", "min_pass_rate": 0.0},
-            ],
-            "label": [{"kind": "change_point"}],
-        },
-        "corpus",
-    )
+    files = [f"generate.0.path='{folder / CORPUS}'", f"vet.2.against=['{folder / TEST_SET}']"]
+    return read_run_file(Path(__file__).with_suffix(".toml"), files)
 
 
 def check(folder: Path) -> int:
@@ -149,7 +130,7 @@ def main(out: Annotated[Path, typer.Option()], rows: int = 1_000_000, phase: str
         print(json.dumps({"phase": phase, "found": found, "seconds": seconds, "mib": resident() - before}))
         return
     out.mkdir(parents=True, exist_ok=True)
-    write_corpus(out / "corpus.jsonl", rows)
+    write_corpus(out / CORPUS, rows)
     for phase in PHASES:
         command = [sys.executable, "-m", "benchmarks.corpus", "--out", str(out), "--phase", phase]
         done = json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout)

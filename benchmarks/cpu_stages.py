@@ -1,12 +1,13 @@
-"""The stages without an engine on runs of two sizes: rows and solutions per second, and the most memory each takes.
+"""Every stage but its engine on runs of two sizes: rows and solutions per second, and the most memory each takes.
 
     python -m benchmarks.cpu_stages                                  # 10,000 and 100,000 solutions, minutes
     python -m benchmarks.cpu_stages 100000 1000000       # the full one: hours, and 5 GB
 
 The runs are made by the scripted engine in this process, without Ray, and stay in ``--folder``; an unfinished run
 is resumed. Each stage is then done again on the whole run in a process of its own, whose largest resident set is
-what counts; ``start`` is that of a process that has done nothing yet. Seconds and rates are of CPU time. What this
-looks for is memory that does not grow with the run: the last column is the larger run's peak over the smaller one's.
+what counts; ``start`` is that of a process that has done nothing yet. Solve and label find every completion stored,
+so theirs is the cost of our own code. Seconds and rates are of CPU time. What this looks for is memory that does not
+grow with the run: the last column is the larger run's peak over the smaller one's.
 """
 
 import asyncio
@@ -32,6 +33,8 @@ from stepforge.pipelines.engines.scripted_engine import ScriptedEngine
 from stepforge.pipelines.engines.settings import ScriptedEngineSettings
 from stepforge.pipelines.exports import EXPORTS
 from stepforge.pipelines.grading.grader import PooledGrader
+from stepforge.pipelines.report_page.page import write_page
+from stepforge.pipelines.reports.records import Report
 from stepforge.pipelines.reports.report import write_report
 from stepforge.pipelines.run.duplicates import duplicate_questions
 from stepforge.pipelines.run.export_work import export_apart
@@ -128,6 +131,11 @@ def _report(run: Run) -> None:
     write_report(run.settings, run.layout, write_ledger(run.layout, []))
 
 
+def _page(run: Run) -> None:
+    report = Report.model_validate_json(run.layout.report.read_bytes())
+    sys.stderr.write(f"{write_page(run.settings, run.layout, report).stat().st_size / 1000:.0f} kB of page\n")
+
+
 def _relabel(run: Run) -> None:
     shutil.rmtree(Path(str(run.layout.folder)) / "relabeled", ignore_errors=True)
     relabel(run.layout.folder, "soft")
@@ -136,12 +144,15 @@ def _relabel(run: Run) -> None:
 STAGES: dict[str, tuple[ShardStage | None, Callable[[Run], object]]] = {
     "start": (None, lambda run: None),
     "duplicates": ("generate", lambda run: duplicate_questions(run.layout.shards("generate"))),
+    "solve": ("generate", lambda run: _every_shard(run, "solve")),
     "vet": ("solve", lambda run: _every_shard(run, "vet")),
+    "label": ("vet", lambda run: _every_shard(run, "label")),
     "curate": ("label", lambda run: _every_shard(run, "curate")),
     **{f"export {name}": ("curate", partial(_export, name=name)) for name in SOME},
     "export all": ("curate", lambda run: _export_all(run, 1)),
     "export all on 2 workers": ("curate", lambda run: _export_all(run, 2)),
     "report": ("label", _report),
+    "report page": ("label", _page),
     "relabel": ("label", _relabel),
 }
 """What is measured: the stage whose rows are read, and what is done with them."""

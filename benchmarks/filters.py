@@ -1,18 +1,13 @@
 """Every filter on the same rows: rows per second of one CPU, and the most memory that each adds.
 
     python -m benchmarks.filters --rows 20000
-    python -m benchmarks.filters --rows 20000 --datatrove .venv-datatrove/bin/python # beside datatrove's MinHash
 
 Each runs in a process of its own, which makes its rows first; seconds and memory count from there. The questions are
 the families' in both wordings. For near-duplicates one in twenty is followed by a copy with its first word changed,
-and the table says how many of those are found and how many others are called copies. datatrove (0.10, in an environment
-of its own) gets these questions as JSON lines, with runs of three words and numbers kept, and 14 bands of 8.
+and the table says how many of those are found and how many others are called copies.
 """
 
-import argparse
-import gzip
 import json
-import os
 import resource
 import subprocess
 import sys
@@ -20,6 +15,9 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
+from typing import Annotated
+
+import typer
 
 from benchmarks.measured import machine
 from stepforge.filters import (
@@ -64,25 +62,6 @@ CURATE: dict[str, CurateFilter] = {
     "distinct_solutions": DistinctSolutions(),
 }
 CORPUS = ("duplicates", "near_duplicates")
-DATATROVE = """
-import sys, time
-from datatrove.executor import LocalPipelineExecutor
-from datatrove.pipeline.dedup import *
-from datatrove.pipeline.readers import JsonlReader
-from datatrove.pipeline.writers import JsonlWriter
-from datatrove.utils.text import TextNormConfig
-folder = sys.argv[1]
-config = MinhashConfig(n_grams=3, norm_config=TextNormConfig(norm_numbers=False))
-steps = [
-    [JsonlReader(folder + "/in"), MinhashDedupSignature(folder + "/sig", config=config)],
-    [MinhashDedupBuckets(folder + "/sig", folder + "/buckets", config=config)],
-    [MinhashDedupCluster(folder + "/buckets", folder + "/ids", config=config)],
-    [JsonlReader(folder + "/in"), MinhashDedupFilter(folder + "/ids", exclusion_writer=JsonlWriter(folder + "/out"))],
-]
-for number, step in enumerate(steps):
-    tasks = config.num_buckets if number == 1 else 1
-    LocalPipelineExecutor(step, tasks=tasks, workers=1, logging_dir=f"{folder}/log{number}").run()
-"""
 
 
 def problems(rows: int) -> Iterator[Problem]:
@@ -188,47 +167,20 @@ def _told(dropped: set[str], rows: int) -> dict[str, str]:
     return {"planted found": f"{hits / planted:.4f}", "others": f"{(len(dropped) - hits) / (rows - planted):.4f}"}
 
 
-def datatrove(python: str, rows: int, folder: Path) -> Mapping[str, float | str]:
-    (folder / "in").mkdir()
-    with (folder / "in" / "rows.jsonl").open("w", encoding="utf-8") as file:
-        for problem in problems(rows):
-            file.write(json.dumps({"text": problem.question, "id": problem.id}) + "\n")
-    (folder / "run.py").write_text(DATATROVE)
-    before = os.times()
-    subprocess.run([python, str(folder / "run.py"), str(folder)], check=True, capture_output=True)
-    after = os.times()
-    seconds = after.children_user + after.children_system - before.children_user - before.children_system
-    most = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024
-    names = set()
-    for path in (folder / "out").rglob("*.gz"):
-        with gzip.open(path, "rt", encoding="utf-8") as lines:
-            names |= {json.loads(line)["id"] for line in lines}
-    figures = {"rows": rows, "seconds": seconds, "rate": rows / seconds, "MiB": most, "dropped": len(names)}
-    return {**figures, **_told(names, rows)}
-
-
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("--rows", type=int, default=20_000)
-    parser.add_argument("--only", nargs="*", default=[*CORPUS, "contamination", *VET, *CURATE])
-    parser.add_argument("--datatrove", help="a Python that has datatrove[processing] and spacy")
-    parser.add_argument("--inside", help=argparse.SUPPRESS)
-    options = parser.parse_args()
-    if options.inside:
+def main(
+    rows: int = 20_000,
+    only: Annotated[list[str] | None, typer.Option()] = None,
+    inside: Annotated[str, typer.Option(hidden=True)] = "",
+) -> None:
+    """``only``: filters to measure."""
+    if inside:
         with tempfile.TemporaryDirectory() as folder:
-            if options.inside == "datatrove":
-                figures = datatrove(options.datatrove, options.rows, Path(folder))
-            elif options.inside in CORPUS:
-                figures = over_run(options.inside, options.rows, Path(folder))
-            else:
-                figures = by_row(options.inside, options.rows)
-        print(json.dumps(figures))
+            print(json.dumps(over_run(inside, rows, Path(folder)) if inside in CORPUS else by_row(inside, rows)))
         return
     print(machine())
     print(f"{'filter':20} {'rows':>9} {'CPU s':>8} {'rows/s':>9} {'MiB':>7} {'dropped':>8}")
-    for name in [*options.only, *(["datatrove"] if options.datatrove else [])]:
-        command = [sys.executable, "-m", "benchmarks.filters", "--rows", str(options.rows), "--inside", name]
-        command += ["--datatrove", options.datatrove] if options.datatrove else []
+    for name in only or [*CORPUS, "contamination", *VET, *CURATE]:
+        command = [sys.executable, "-m", "benchmarks.filters", "--rows", str(rows), "--inside", name]
         done = subprocess.run(command, check=True, capture_output=True, text=True)
         f = json.loads(done.stdout.splitlines()[-1])
         rest = "  ".join(f"{key} {f[key]}" for key in ("planted found", "others") if key in f)
@@ -237,4 +189,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    typer.run(main)

@@ -23,34 +23,7 @@ import typer
 
 from benchmarks.measured import keep, machine
 
-RUN_FILE = """
-seed = 3
-problems = {problems}
-solutions = 4
-rows_per_shard = 20
-
-[engine]
-kind = "scripted"
-latency_ms = {latency}
-
-[policy]
-answer = "stated"
-
-[workers]
-engine = {workers}
-requests_in_flight = {requests}
-shards_in_flight = 8
-
-[[generate]]
-kind = "quantities"
-
-[[label]]
-kind = "omega_prm"
-search_limit = 8
-
-[[export]]
-kind = "stepwise"
-"""
+RUN_FILE = Path(__file__).with_suffix(".toml")
 
 
 class Measured(NamedTuple):
@@ -65,17 +38,19 @@ class Measured(NamedTuple):
 
 def run(folder: Path, *, problems: int, workers: int, latency: float, requests: int) -> Measured:
     """Do one run in a process of its own; return its figures."""
-    run_file = folder / "run.toml"
-    run_file.write_text(RUN_FILE.format(problems=problems, workers=workers, latency=latency, requests=requests))
-    command = [sys.executable, "-m", "stepforge", "run", str(run_file), "--out", str(folder / "out")]
-    process = subprocess.Popen([*command, "--quiet", "--json"], stdout=subprocess.PIPE, text=True)
+    command = [sys.executable, "-m", "stepforge", "run", str(RUN_FILE), "--out", str(folder), "--quiet", "--json"]
+    size = {"problems": problems, "workers.engine": workers}
+    for name, value in {**size, "workers.requests_in_flight": requests, "engine.latency_ms": latency}.items():
+        command += ["--set", f"{name}={value}"]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
     memory: list[dict[str, float]] = []
     while process.poll() is None:
         memory.append(resident(process.pid))
         time.sleep(0.5)
-    report = json.loads(process.stdout.read()) if process.stdout else {}
+    printed = process.stdout.read() if process.stdout else ""
     if process.returncode:
         raise SystemExit(f"the run failed with {process.returncode}")
+    report = json.loads(printed)
     (session,) = report["cost"]["sessions"]
     solve, label = session["stages"]["solve"], session["stages"]["label"]
     engine_seconds = solve["engine_seconds"] + label["engine_seconds"]

@@ -22,7 +22,7 @@ class Piece(NamedTuple):
     learn: bool = True
 
 
-class _Slipping(Transcript):
+class Slipping(Transcript):
     """Says the honest steps but for step ``at``, whose value is wrong, and everything that follows from it."""
 
     def __init__(self, rng: Random, at: int) -> None:
@@ -48,7 +48,7 @@ def wrong_value(rng: Random, value: Exact) -> Exact:
 
 def slipped(draft: Draft, rng: Random, at: int) -> tuple[dict[str, Quantity], Exact]:
     """Return every step by name, and the answer, of a solver who slips at step ``at`` and goes on from there."""
-    slipping = _Slipping(rng, at)
+    slipping = Slipping(rng, at)
     answer = draft.work(slipping)
     return {quantity.name: quantity for quantity in slipping.quantities}, answer
 

@@ -9,7 +9,7 @@ import re
 from random import Random
 from typing import NamedTuple, cast
 
-from benchmarks.embedded_policy.slips import solution, wrong_value
+from benchmarks.embedded_policy.slips import Slipping, solution
 from stepforge.generators.draft import Draft, Transcript, V
 from stepforge.grading.exact import Exact, ExactError, Polynomial, evaluate
 from stepforge.labelers.verdict_text import delimiter, numbered, verdict_line
@@ -32,21 +32,14 @@ class Check(NamedTuple):
     critique: str
 
 
-class _Erring(Transcript):
+class _Erring(Slipping):
     """Says the honest steps but for step ``at``, one of whose numbers is replaced by another."""
 
-    def __init__(self, rng: Random, at: int) -> None:
-        super().__init__()
-        self.rng = rng
-        self.at = at
-
     def __call__(self, name: str, expression: str, value: V) -> V:
-        if len(self.quantities) != self.at:
-            return super().__call__(name, expression, value)
-        wrong = other_operand(self.rng, expression, value)
+        wrong = other_operand(self.rng, expression, value) if len(self.quantities) == self.at else None
         if wrong is None:
-            return super().__call__(name, expression, cast(V, wrong_value(self.rng, value)))
-        return super().__call__(name, wrong[0], cast(V, wrong[1]))
+            return super().__call__(name, expression, value)
+        return Transcript.__call__(self, name, wrong[0], cast(V, wrong[1]))
 
 
 def other_operand(rng: Random, expression: str, value: Exact) -> tuple[str, Exact] | None:

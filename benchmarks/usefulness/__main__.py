@@ -14,7 +14,6 @@ import torch
 import typer
 
 from benchmarks.usefulness.policy_bench import PolicyBench, PolicyRow, check_trainer
-from benchmarks.usefulness.settings import read_settings
 from stepforge.pipelines.grading.grader import PooledGrader
 from stepforge.schemas.errors import BadInput, RunFailed
 
@@ -23,14 +22,13 @@ HERE = Path(__file__).parent
 
 def main(
     trl_python: Path,
-    config: Path = HERE / "usefulness.toml",
     folder: Path = Path("runs/usefulness"),
     out: Path = HERE.parent / "results" / "usefulness.json",
 ) -> None:
     torch.set_num_threads(1)
     try:
         check_trainer(trl_python)
-        bench = PolicyBench(read_settings(config), folder, trl_python)
+        bench = PolicyBench(folder, trl_python)
         rows = asyncio.run(_run(bench))
     except (BadInput, RunFailed) as error:
         print(f"usefulness: {' '.join(str(error).split())}", file=sys.stderr)

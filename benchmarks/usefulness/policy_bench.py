@@ -1,25 +1,37 @@
 """The policies: a real run's data sets, TRL's trainers on them in TRL's own environment, pass@1 before and after.
 
-Sampled at temperature 1, as in every run, and greedily. All that is drawn and trained is kept in the folder.
+The policies are examined on other problems of the run's families, and on a family that it leaves out. Sampled at
+temperature 1, as in every run, and greedily. All that is drawn and trained is kept in the folder.
 """
 
 import asyncio
+import json
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import cached_property
 from hashlib import blake2b
+from itertools import count
 from pathlib import Path
+from typing import Literal, NamedTuple
 
 import numpy as np
 import pyarrow.parquet as pq
 
 from benchmarks.usefulness.resampling import averaged, estimate, weights
-from benchmarks.usefulness.settings import PolicyArm, RowsFrom, UsefulnessFile
 from stepforge.filters.duplicates import question_key
-from stepforge.generators.policy import PromptedPolicy
+from stepforge.generators.families.fractions import FractionChain
+from stepforge.generators.families.linear import LinearEquation
+from stepforge.generators.families.number_theory import NumberTheory
+from stepforge.generators.families.polynomials import Polynomials
+from stepforge.generators.families.quantities import Quantities
+from stepforge.generators.families.sequences import Sequence as Sequences
+from stepforge.generators.family import Family
+from stepforge.generators.policy import PolicySettings, PromptedPolicy
+from stepforge.generators.segmenters import Line
 from stepforge.pipelines.bench.measure import Array
-from stepforge.pipelines.engines import AnyEngine, ScriptedEngineSettings, open_engine
+from stepforge.pipelines.engines import AnyEngine, ScriptedEngineSettings, VllmEngineSettings, open_engine
 from stepforge.pipelines.engines.model_files import embedded_folder
 from stepforge.pipelines.run.stages import solve
 from stepforge.pipelines.storage.shards import read_shard, write_shard
@@ -29,6 +41,59 @@ from stepforge.schemas.protocols import Grader
 from stepforge.schemas.record import Record
 from stepforge.schemas.rollout import SolvedProblem
 
+
+class Arm(NamedTuple):
+    """One way to train the policy; rates and steps were chosen on other problems than the exam's, with one seed."""
+
+    name: str
+    method: Literal["sft", "dpo"]
+    rows: Mapping[str, int]
+    """Exports that it learns from, and the most rows of each, spread evenly; 0 for all."""
+    rate: float
+    steps: int
+    next_step: bool = False
+    """Whether its pairs are single steps, after which there must be no end of text."""
+    sft_weight: float = 0.0
+    """Of the chosen text's own loss beside DPO's."""
+
+
+class Pool(NamedTuple):
+    """Problems of one purpose."""
+
+    seed: int
+    problems: int
+    families: Sequence[Family]
+
+    def without(self, asked: set[str]) -> list[Problem]:
+        """Return the problems, families taking turns, no question twice and none of those asked (``question_key``)."""
+        drawn = (self.families[i % len(self.families)].item(self.seed, i) for i in count())
+        distinct: dict[str, Problem] = {}
+        for problem in drawn:
+            distinct.setdefault(question_key(problem.question), problem)
+            if len(distinct) == self.problems:
+                break
+        return [problem for key, problem in distinct.items() if key not in asked]
+
+
+ARMS = (
+    Arm("SFT on right solutions", "sft", {"rejection_sampling": 0}, 3e-4, 120),
+    Arm("SFT on right solutions and 60 reflections", "sft", {"rejection_sampling": 0, "reflection": 60}, 3e-4, 120),
+    Arm("DPO on step pairs", "dpo", {"step_preference": 0}, 1e-4, 100, next_step=True, sft_weight=1.0),
+    Arm("DPO on solution pairs", "dpo", {"preference": 0}, 1e-4, 60, sft_weight=1.0),
+)
+KNOWN = (
+    Quantities(levels=(3, 4)),
+    LinearEquation(levels=(5, 6)),
+    NumberTheory(levels=(4, 5, 6)),
+    FractionChain(levels=(2, 3, 4, 5, 6)),
+    Polynomials(levels=(5, 6)),
+)
+POOLS = {"fresh": Pool(9110, 300, KNOWN), "left_out": Pool(9111, 100, (Sequences(levels=(4, 5, 6)),))}
+ENGINE = VllmEngineSettings(model="embedded", threads=1, logprobs=True)
+POLICY = PolicySettings(max_tokens=240, segmenter=Line(), answer="stated")
+SEED, TRAINING_SEEDS, RESAMPLES = 9100, (1, 2, 3), 1000
+SAMPLES = 4
+"""Solutions of each problem of the exam at temperature 1."""
 BASE = "before training"
 TRAINER_SCRIPT = Path("benchmarks/usefulness/trl_policies.py")
 TRAINING_SECONDS = 3600
@@ -62,14 +127,22 @@ def check_trainer(python: Path) -> None:
         raise BadInput(f"{python}: TRL is not there; `make consumers` makes .consumers/trl/bin/python")
 
 
+@dataclass
 class PolicyBench:
     """Trains each arm under each seed and samples it on problems that nothing was trained on."""
 
-    def __init__(self, settings: UsefulnessFile, folder: Path, python: Path) -> None:
-        self.settings = settings
-        self.folder = folder
-        self.python = python
-        self.datasets = folder / "run" / "datasets"
+    folder: Path
+    python: Path
+    """That has TRL."""
+    run_file: Path = Path("configs/rounds.toml")
+    """Makes the data sets; from the repository's root."""
+    arms: Sequence[Arm] = ARMS
+    pools: Mapping[str, Pool] = field(default_factory=lambda: POOLS)
+    engine: AnyEngine = ENGINE
+
+    @property
+    def datasets(self) -> Path:
+        return self.folder / "run" / "datasets"
 
     async def run(self, grader: Grader) -> list[PolicyRow]:
         """Return pass@1 by pool before and after each arm, with paired intervals; do what is missing for it.
@@ -77,35 +150,34 @@ class PolicyBench:
         Raises RunFailed: the run or a trainer failed.
         """
         if not self.datasets.exists():
-            command = [sys.executable, "-m", "stepforge", "run", str(self.settings.run), "--quiet", "--out"]
-            _do([*command, str(self.datasets.parent)], f"the run {self.settings.run}")
+            command = [sys.executable, "-m", "stepforge", "run", str(self.run_file), "--quiet", "--out"]
+            _do([*command, str(self.datasets.parent)], f"the run {self.run_file}")
         before = await self.rates("embedded", "before", grader)
         rows = self._figures(BASE, 0, [before], before)
-        for arm in self.settings.train:
-            models = [self.train(arm, seed) for seed in self.settings.seeds]
+        for arm in self.arms:
+            models = [self.train(arm, seed) for seed in TRAINING_SEEDS]
             after = [await self.rates(str(model), model.name, grader) for model in models]
-            rows += self._figures(arm.name, sum(map(self._count, arm.rows)), after, before)
+            size = sum(self._count(export, most) for export, most in arm.rows.items())
+            rows += self._figures(arm.name, size, after, before)
         return rows
 
-    def files(self, rows: RowsFrom) -> list[Path]:
+    def files(self, export: str) -> list[Path]:
         """Return the training shards of an export. Raises BadInput: the run has no such export."""
-        found = sorted((self.datasets / rows.export).glob("train-*.parquet"))
+        found = sorted((self.datasets / export).glob("train-*.parquet"))
         if not found:
-            raise BadInput(f"train: {self.settings.run} has no export {rows.export}")
+            raise BadInput(f"train: {self.run_file} has no export {export}")
         return found
 
-    def train(self, arm: PolicyArm, seed: int) -> Path:
+    def train(self, arm: Arm, seed: int) -> Path:
         """Return the folder of the trained policy; trained only if it is not there."""
-        shards = [path for part in arm.rows for path in self.files(part)]
-        data = [blake2b(path.read_bytes(), digest_size=16).hexdigest() for path in shards]
-        name = blake2b("\0".join([arm.model_dump_json(), *data]).encode(), digest_size=6).hexdigest()
+        settings = json.dumps(arm._asdict())
+        data = [blake2b(path.read_bytes(), digest_size=16).hexdigest() for e in arm.rows for path in self.files(e)]
+        name = blake2b("\0".join([settings, *data]).encode(), digest_size=6).hexdigest()
         out = self.folder / f"{name}-{seed}"
         if not (out / "config.json").exists():
-            command = [str(self.python), str(TRAINER_SCRIPT), "--method", arm.method, "--seed", str(seed)]
-            for part in arm.rows:
-                command += ["--data", str(self.datasets / part.export), str(part.most or 0)]
-            command += ["--weights", str(embedded_folder()), "--out", str(out), *arm.options()]
-            _do(command, f"training {arm.name}, seed {seed}")
+            places = {"datasets": str(self.datasets), "weights": str(embedded_folder()), "out": str(out)}
+            told = json.dumps({**arm._asdict(), **places, "seed": seed})
+            _do([str(self.python), str(TRAINER_SCRIPT), told], f"training {arm.name}, seed {seed}")
         return out
 
     @cached_property
@@ -113,7 +185,7 @@ class PolicyBench:
         """The problems that pass@1 is measured on, by pool: none that the run asked."""
         shards = sorted((self.datasets.parent / "problems").glob("*.parquet"))
         asked = {question_key(problem.question) for path in shards for problem in read_shard(path, Problem)}
-        return {name: pool.without(asked) for name, pool in self.settings.exam.items()}
+        return {name: pool.without(asked) for name, pool in self.pools.items()}
 
     async def rates(self, model: str, name: str, grader: Grader) -> Rates:
         """Return how a model does in the exam; what was drawn before is read from the folder."""
@@ -131,24 +203,24 @@ class PolicyBench:
 
     async def _draw(self, model: str, missing: dict[str, Path], grader: Grader) -> None:
         asked = [problem for problems in self.problems.values() for problem in problems]
-        engine = await open_engine(serving(self.settings.engine, model))
+        engine = await open_engine(serving(self.engine, model))
         try:
             for way, path in missing.items():
-                settings = self.settings.policy.model_copy(update={"temperature": WAYS[way]})
-                policy, n = PromptedPolicy(engine, settings), self.settings.samples if WAYS[way] else 1
-                solving = (solve(p, [], policy, grader, n=n, seed=self.settings.seed) for p in asked)
+                settings = POLICY.model_copy(update={"temperature": WAYS[way]})
+                policy, n = PromptedPolicy(engine, settings), SAMPLES if WAYS[way] else 1
+                solving = (solve(p, [], policy, grader, n=n, seed=SEED) for p in asked)
                 write_shard(path, await asyncio.gather(*solving), SolvedProblem, {"digest": policy.identity.digest})
         finally:
             await engine.close()
 
-    def _count(self, part: RowsFrom) -> int:
-        count = sum(int(pq.read_metadata(path).num_rows) for path in self.files(part))
-        return min(count, part.most or count)
+    def _count(self, export: str, most: int) -> int:
+        rows = sum(int(pq.read_metadata(path).num_rows) for path in self.files(export))
+        return min(rows, most or rows)
 
     def _figures(self, name: str, size: int, after: Sequence[Rates], before: Rates) -> list[PolicyRow]:
         rows = []
         for (pool, way), base in before.items():
-            drawn = weights(len(base), self.settings.bootstrap, self.settings.seed)
+            drawn = weights(len(base), RESAMPLES, SEED)
             sampled, own = (
                 averaged([one[pool, way] @ drawn / drawn.sum(0) for one in rates]) for rates in (after, [before])
             )

@@ -1,16 +1,14 @@
-"""Train a policy with TRL, in an environment of TRL's own: called by ``benchmarks/usefulness/__main__.py``, or by hand.
-
-    python benchmarks/usefulness/trl_policies.py --method dpo --data DIR/datasets/step_preference 0 --weights FOLDER \
-        --out FOLDER --next-step
+"""Train a policy with TRL, in an environment of TRL's own: called by ``policy_bench.py`` with one JSON object.
 
 TRL's DPO appends the end-of-text token to every chosen and rejected text that is not a chat. After a whole solution
-that is right; after a single step it teaches the model to stop. ``--next-step`` removes it after TRL has tokenized the
+that is right; after a single step it teaches the model to stop. ``next_step`` removes it after TRL has tokenized the
 rows, and refuses to train if it is not there to be taken off.
 
 Imports nothing of stepforge.
 """
 
-import argparse
+import json
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +19,9 @@ from trl import DPOConfig, DPOTrainer, SFTConfig, SFTTrainer
 
 LONGEST = 512
 """Tokens of prompt and completion together."""
+BATCH = 16
+BETA = 0.1
+"""Of DPO: how dear it is to leave the policy trained from."""
 
 
 def without_end(row: dict[str, list[int]], end: int) -> dict[str, list[int]]:
@@ -32,29 +33,29 @@ def without_end(row: dict[str, list[int]], end: int) -> dict[str, list[int]]:
     return row
 
 
-def shared_settings(arguments: argparse.Namespace) -> dict[str, Any]:
+def shared_settings(given: dict[str, Any]) -> dict[str, Any]:
     return {
-        "output_dir": str(arguments.out),
-        "learning_rate": arguments.rate,
-        "max_steps": arguments.steps,
-        "per_device_train_batch_size": arguments.batch,
+        "output_dir": given["out"],
+        "learning_rate": given["rate"],
+        "max_steps": given["steps"],
+        "per_device_train_batch_size": BATCH,
         "lr_scheduler_type": "linear",
-        "warmup_steps": max(1, arguments.steps // 20),
+        "warmup_steps": max(1, given["steps"] // 20),
         "max_length": LONGEST,
-        "seed": arguments.seed,
+        "seed": given["seed"],
         "use_cpu": not torch.cuda.is_available(),
         "bf16": False,
         "gradient_checkpointing": False,
         "report_to": [],
         "save_strategy": "no",
-        "logging_steps": max(1, arguments.steps // 4),
+        "logging_steps": max(1, given["steps"] // 4),
         "disable_tqdm": True,
     }
 
 
-def rows_of(folder: str, most: int, columns: list[str]) -> Dataset:
+def rows_of(folder: Path, most: int, columns: list[str]) -> Dataset:
     """Return the training split of an export: all of it, or ``most`` rows spread evenly over it."""
-    files = sorted(str(path) for path in Path(folder).glob("train-*.parquet"))
+    files = sorted(str(path) for path in folder.glob("train-*.parquet"))
     if not files:
         raise SystemExit(f"trl_policies: {folder}: no train-*.parquet")
     rows = Dataset.from_parquet(files).select_columns(columns)
@@ -63,51 +64,29 @@ def rows_of(folder: str, most: int, columns: list[str]) -> Dataset:
     return rows.select([i * len(rows) // most for i in range(most)])
 
 
-def trainer_of(arguments: argparse.Namespace) -> Any:
-    """Return the trainer, its rows prepared."""
-    columns = ["prompt", "completion"] if arguments.method == "sft" else ["prompt", "chosen", "rejected"]
-    data = concatenate_datasets([rows_of(folder, int(most), columns) for folder, most in arguments.data])
-    tokenizer = AutoTokenizer.from_pretrained(arguments.weights)
-    model = AutoModelForCausalLM.from_pretrained(arguments.weights, dtype=torch.float32)
-    settings = shared_settings(arguments)
-    if arguments.method == "sft":
+def trainer_of(given: dict[str, Any]) -> Any:
+    """Return the trainer, its rows prepared; ``given`` is an ``Arm`` with its folders and seed."""
+    columns = ["prompt", "completion"] if given["method"] == "sft" else ["prompt", "chosen", "rejected"]
+    folders = ((Path(given["datasets"], export), most) for export, most in given["rows"].items())
+    data = concatenate_datasets([rows_of(folder, most, columns) for folder, most in folders])
+    tokenizer = AutoTokenizer.from_pretrained(given["weights"])
+    model = AutoModelForCausalLM.from_pretrained(given["weights"], dtype=torch.float32)
+    settings = shared_settings(given)
+    if given["method"] == "sft":
         return SFTTrainer(model=model, args=SFTConfig(**settings), train_dataset=data, processing_class=tokenizer)
-    losses = ["sigmoid", "sft"] if arguments.sft_weight else ["sigmoid"]
-    weights = [1.0, arguments.sft_weight] if arguments.sft_weight else None
-    config = DPOConfig(**settings, beta=arguments.beta, loss_type=losses, loss_weights=weights)
+    own = given["sft_weight"]
+    losses, weights = (["sigmoid", "sft"], [1.0, own]) if own else (["sigmoid"], None)
+    config = DPOConfig(**settings, beta=BETA, loss_type=losses, loss_weights=weights)
     trainer = DPOTrainer(model=model, args=config, train_dataset=data, processing_class=tokenizer)
-    if arguments.next_step:
+    if given["next_step"]:
         trainer.train_dataset = trainer.train_dataset.map(without_end, fn_kwargs={"end": tokenizer.eos_token_id})
     return trainer
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--method", choices=("dpo", "sft"), required=True)
-    parser.add_argument(
-        "--data",
-        nargs=2,
-        action="append",
-        required=True,
-        metavar=("FOLDER", "MOST"),
-        help="an export's folder, and most rows of it (0: all); several are trained on together",
-    )
-    parser.add_argument("--weights", type=Path, required=True)
-    parser.add_argument("--out", type=Path, required=True)
-    parser.add_argument("--next-step", action="store_true", help="the pairs are single steps")
-    parser.add_argument("--rate", type=float, default=1e-5)
-    parser.add_argument("--steps", type=int, default=100, help="optimizer steps")
-    parser.add_argument("--batch", type=int, default=16)
-    parser.add_argument("--beta", type=float, default=0.1)
-    parser.add_argument("--sft-weight", type=float, default=0.0, help="of the chosen text's own loss beside DPO's")
-    parser.add_argument("--seed", type=int, default=1)
-    arguments = parser.parse_args()
-    torch.set_num_threads(1)
-    trainer = trainer_of(arguments)
-    trainer.train()
-    trainer.model.save_pretrained(arguments.out)
-    trainer.processing_class.save_pretrained(arguments.out)
-
-
 if __name__ == "__main__":
-    main()
+    torch.set_num_threads(1)
+    asked = json.loads(sys.argv[1])
+    trained = trainer_of(asked)
+    trained.train()
+    trained.model.save_pretrained(asked["out"])
+    trained.processing_class.save_pretrained(asked["out"])

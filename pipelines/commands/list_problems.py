@@ -7,7 +7,7 @@ from stepforge.labelers.oracle import oracle_verdict
 from stepforge.pipelines.progress.status import open_run
 from stepforge.pipelines.reports.text import table
 from stepforge.pipelines.run_folder.failures import lost_problems
-from stepforge.pipelines.run_folder.row_index import problem_ids
+from stepforge.pipelines.run_folder.rows import problem_ids
 from stepforge.pipelines.storage.layout import Layout, ShardStage, shard_index
 from stepforge.pipelines.storage.shards import read_rows
 from stepforge.pipelines.storage.store import AnyPath

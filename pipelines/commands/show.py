@@ -5,7 +5,7 @@ from typing import NamedTuple
 from stepforge.labelers.oracle import NO_TRUTH, oracle_verdict
 from stepforge.pipelines.progress.status import open_run
 from stepforge.pipelines.run_folder.failures import Loss, lost_problems
-from stepforge.pipelines.run_folder.row_index import ROW_RECORDS, Row, problem_ids
+from stepforge.pipelines.run_folder.rows import ROW_RECORDS, Row, problem_ids
 from stepforge.pipelines.storage.layout import shard_index
 from stepforge.pipelines.storage.shards import read_row
 from stepforge.pipelines.storage.store import AnyPath

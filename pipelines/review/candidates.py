@@ -4,8 +4,9 @@ Reading a problem takes milliseconds but its columns microseconds, so a run of a
 """
 
 import numpy as np
+import polars as pl
 
-from stepforge.pipelines.run_folder.row_index import Names, stage_columns
+from stepforge.pipelines.run_folder.row_index import stage_rows
 from stepforge.pipelines.storage.layout import Layout, shard_index
 
 SEED = 0
@@ -19,21 +20,13 @@ def candidates(layout: Layout, top: int) -> tuple[dict[int, set[int]], int]:
 
     Raises RunFailed: a shard is damaged.
     """
-    places, scores, solutions = [], [], 0
-    domains, labelers = Names(), Names()
-    for path in layout.shards("label"):
-        columns = stage_columns(layout, "label", shard_index(path), domains, labelers)
-        names = ("row", "right", "wrong", "undetermined", "disagree", "uncertainty")
-        rows, right, wrong, unknown, differing, unsure = (columns[name] for name in names)
-        solutions += int(right.sum()) + int(wrong.sum()) + int(unknown.sum())
-        suspected = (wrong >= 2) & (wrong > right)
-        scores.append(np.nan_to_num(unsure, nan=0.5) + 0.3 * (differing > 0) + 0.5 * suspected)
-        places.append(np.stack([np.full(len(rows), shard_index(path)), rows], axis=1))
-    where, score = np.concatenate(places), np.concatenate(scores)
-    most = max(LEAST, PROBLEMS_PER_ITEM * top)
-    chosen = np.argsort(-score, kind="stable")[:most]
-    drawn = np.random.default_rng(SEED).permutation(len(score))[: max(LEAST, top)]
+    rows = pl.concat(stage_rows(layout, "label", shard_index(path)) for path in layout.shards("label"))
+    right, wrong = pl.col("right"), pl.col("wrong")
+    doubt = pl.col("uncertainty").cast(pl.Float64).fill_null(0.5) + 0.3 * (pl.col("disagree") > 0)
+    score = rows.select(doubt + 0.5 * ((wrong >= 2) & (wrong > right))).to_series().to_numpy()
+    chosen = np.argsort(-score, kind="stable")[: max(LEAST, PROBLEMS_PER_ITEM * top)]
+    drawn = np.random.default_rng(SEED).permutation(len(rows))[: max(LEAST, top)]
     found: dict[int, set[int]] = {}
-    for shard, row in where[np.union1d(chosen, drawn)].tolist():
+    for shard, row in rows[np.union1d(chosen, drawn)].select("shard", "row").iter_rows():
         found.setdefault(shard, set()).add(row)
-    return found, solutions
+    return found, int(rows.select(pl.sum_horizontal(pl.col("right", "wrong", "undetermined").sum())).item())

@@ -11,7 +11,7 @@ from pydantic import ValidationError
 
 from stepforge.pipelines.inputs.tables import rows_of
 from stepforge.pipelines.review.findings import add_findings, by_solution, finding_on, read_findings
-from stepforge.pipelines.review.formats import FORMATS, AnyFormat, Said, Task
+from stepforge.pipelines.review.formats import FORMATS, Format, Said, Task
 from stepforge.pipelines.review.queue import ReviewQueue, row_of
 from stepforge.pipelines.storage.layout import Layout
 from stepforge.pipelines.storage.shards import read_leaves, read_rows
@@ -28,7 +28,7 @@ class Imported(NamedTuple):
     """Those on solutions or steps that this run does not have."""
 
 
-def format_of(name: str | None) -> AnyFormat:
+def format_of(name: str | None) -> Format:
     """Return a format by its name. Raises BadInput: there is none."""
     if name is None:
         raise BadInput(f"set --format: {', '.join(FORMATS)}")
@@ -37,7 +37,7 @@ def format_of(name: str | None) -> AnyFormat:
     return FORMATS[name]
 
 
-def import_findings(layout: Layout, file: Path, form: AnyFormat, license_name: str = "") -> Imported:
+def import_findings(layout: Layout, file: Path, form: Format, license_name: str = "") -> Imported:
     """Add the findings of a file.
 
     Raises:
@@ -94,29 +94,22 @@ def _solution(row: LabeledProblem, one: Said) -> LabeledSolution | None:
 def _finding(
     row: LabeledProblem, solution: LabeledSolution, one: Said, origin: Origin, now: str, license_name: str
 ) -> StepFinding:
+    more = {**one.more, "note": str(one.more.get("note", ""))[:4000], "at": one.more.get("at") or now}
+    more["license"] = one.more.get("license") or license_name
     try:
-        return finding_on(
-            row.problem,
-            solution.rollout,
-            one.step,
-            one.finding,
-            note=one.note[:4000],
-            reviewer=one.reviewer,
-            at=one.at or now,
-            seconds=one.seconds,
-            origin=origin,
-            consent=one.consent,
-            license=one.license or license_name,
-        )
+        return finding_on(row.problem, solution.rollout, one.step, one.finding, origin=origin, **more)
     except ValidationError as error:
         raise BadInput(f"a finding on {row.problem.id} cannot be read ({error.errors()[0]['msg']})") from None
 
 
-def export_items(layout: Layout, queue: ReviewQueue, file: Path, form: AnyFormat) -> int:
+def export_items(layout: Layout, queue: ReviewQueue, file: Path, form: Format) -> int:
     """Write the queue's solutions for another tool, and return how many; gold items look like the others.
 
-    Raises BadInput: the file already exists.
+    Raises BadInput: the file already exists, or the format is for import only.
     """
+    if form.export is None:
+        out = ", ".join(name for name, one in FORMATS.items() if one.export)
+        raise BadInput(f"--format {form.name}: import only; export one of {out}")
     if file.exists():
         raise BadInput(f"{file}: already exists; move it away or give another --export")
     said = by_solution(read_findings(layout).all)

@@ -16,10 +16,12 @@ from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp
 
+from stepforge.labelers import speaking
 from stepforge.pipelines.progress.status import open_run
 from stepforge.pipelines.run_folder.failures import lost_problems
 from stepforge.pipelines.run_folder.lock import is_held
-from stepforge.pipelines.run_folder.row_index import ROW_RECORDS, STATES, Row
+from stepforge.pipelines.run_folder.row_index import STATES
+from stepforge.pipelines.run_folder.rows import ROW_RECORDS, Row
 from stepforge.pipelines.serving.loopback import Limits, Meter, loopback_app, serve, token_for_service
 from stepforge.pipelines.settings.run_file import RunFile
 from stepforge.pipelines.storage.layout import Layout
@@ -62,12 +64,18 @@ class Viewer:
             page=page,
             query=page.query,
             pages=max(1, -(-page.fitting // PAGE)),
-            domains=sorted(self.catalog.domains.known),
-            labelers=list(self.catalog.labelers.known),
+            domains=sorted(self.catalog.rows()["domain"].unique()),
+            labelers=self._labelers(),
             states=STATES,
             state=self._state(),
             damaged=dict(self.catalog.damaged),
         )
+
+    def _labelers(self) -> list[str]:
+        """Return the run's labelers in their order, and whatever else has verdicts (a rule that relabeled the run)."""
+        rows = self.catalog.rows()
+        others = {name for column in ("found", "abstained") for name in rows[column].explode().unique().drop_nulls()}
+        return list(dict.fromkeys([*(part.name for part in speaking(self.run.label)), *sorted(others)]))
 
     def state(self, request: Request) -> Response:
         """Polled by an open page, to see whether it is still up to date; reads on."""
@@ -142,11 +150,11 @@ class Viewer:
     def _beside(self, query: ListQuery, place: int) -> Mapping[str, object]:
         if place < 1:  # not opened from a list
             return {"before": None, "after": None, "fitting": 0}
-        order, columns, *_ = self.listing.order(query, place + 1)
+        order, rows, *_ = self.listing.order(query, place + 1)
         beside = {}
         for name, other in (("before", place - 1), ("after", place + 1)):
             known = 0 < other <= len(order)
-            beside[name] = f"/problem/{address_of(columns, int(order[other - 1]))}" if known else None
+            beside[name] = f"/problem/{address_of(rows.row(order[other - 1], named=True))}" if known else None
         return {**beside, "fitting": len(order)}
 
     def page(self, endpoint: Endpoint) -> Endpoint:

@@ -2,15 +2,15 @@
 
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from operator import itemgetter
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
-import numpy as np
-import numpy.typing as npt
+import polars as pl
 
-from stepforge.pipelines.run_folder.row_index import COLUMNS, ROW_STAGES, Columns, Names, ShardRows, read_shard_rows
+from stepforge.pipelines.run_folder.row_index import EMPTY, read_shard_rows
+from stepforge.pipelines.run_folder.rows import ROW_STAGES
 from stepforge.pipelines.storage.layout import FOLDERS, Layout, ShardStage, shard_index
 from stepforge.pipelines.storage.shards import UNREADABLE
 from stepforge.pipelines.storage.store import AnyPath
@@ -18,7 +18,6 @@ from stepforge.schemas.errors import RunFailed
 
 LOOK_SECONDS = 2.0
 """Seconds between checks of a local folder; a store is checked ten times less often."""
-Flags = npt.NDArray[np.bool_]
 
 
 class Address(NamedTuple):
@@ -30,9 +29,8 @@ class Address(NamedTuple):
         return f"{self.stage}/{self.shard}/{self.row}"
 
 
-def address_of(columns: Columns, place: int) -> Address:
-    stage, shard, row = (int(columns[name][place]) for name in ("stage", "shard", "row"))
-    return Address(ROW_STAGES[stage], shard, row)
+def address_of(row: Mapping[str, Any]) -> Address:
+    return Address(*(row[name] for name in Address._fields))
 
 
 class Catalog:
@@ -40,7 +38,6 @@ class Catalog:
 
     def __init__(self, layout: Layout) -> None:
         self.layout = layout
-        self.domains, self.labelers = Names(), Names()
         self.changed = 0
         self.damaged: dict[str, str] = {}
         """What could not be read, by the name of its shard."""
@@ -49,8 +46,8 @@ class Catalog:
         self.next_look = 0.0
         """When the folder is listed again, on the monotonic clock."""
         self._stamps: dict[int, object] = {}
-        self._rows: dict[int, ShardRows] = {}
-        self._joined: tuple[int, Columns] | None = None
+        self._rows: dict[int, pl.DataFrame] = {}
+        self._joined: tuple[int, pl.DataFrame] | None = None
         self._reading = threading.Lock()
 
     def __len__(self) -> int:
@@ -65,17 +62,12 @@ class Catalog:
         """Whether everything that the last look found is read; not before the first look."""
         return self.next_look > 0 and not self.waiting
 
-    def columns(self) -> Columns:
-        """Return an array for each of ``COLUMNS`` and ``shard``, over all problems read so far, in order of shards."""
+    def rows(self) -> pl.DataFrame:
+        """Return all problems read so far, in order of shards, with the columns of ``row_index``."""
         changed, joined = self.changed, self._joined
         if joined is None or joined[0] != changed:
-            rows = [shard_rows for _, shard_rows in sorted(dict(self._rows).items(), key=itemgetter(0))]
-            found: Columns = {
-                name: np.concatenate([np.zeros(0, kind), *(r.columns[name] for r in rows)])
-                for name, kind in COLUMNS.items()
-            }
-            found["shard"] = np.repeat([r.shard for r in rows], [len(r) for r in rows]).astype(np.int32)
-            self._joined = joined = changed, found
+            parts = [EMPTY, *(rows for _, rows in sorted(dict(self._rows).items(), key=itemgetter(0)))]
+            self._joined = joined = changed, pl.concat(parts)
         return joined[1]
 
     def refresh(self, seconds: float, enough: Callable[[], bool] = lambda: False) -> None:
@@ -112,10 +104,10 @@ class Catalog:
 
     def _read(self, shard: int, stamp: object) -> None:
         try:
-            rows = read_shard_rows(self.layout, shard, self.domains, self.labelers)
+            rows = read_shard_rows(self.layout, shard)
         except (RunFailed, *UNREADABLE) as error:
             self.damaged[f"shard {shard}"] = str(error)
-            rows = ShardRows(shard, {name: np.zeros(0, kind) for name, kind in COLUMNS.items()})
+            rows = EMPTY
         self._rows[shard], self._stamps[shard] = rows, stamp
         self.changed += 1
 

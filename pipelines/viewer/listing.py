@@ -1,17 +1,16 @@
 """A list of problems: the query, the matches, their order, and one page of them."""
 
 from collections import defaultdict
-from collections.abc import Mapping
-from typing import Literal, NamedTuple
+from collections.abc import Iterator, Mapping
+from typing import Any, Literal, NamedTuple
 from urllib.parse import urlencode
 
-import numpy as np
+import polars as pl
 from pydantic import Field, ValidationError
 
-from stepforge.pipelines.run_folder.row_index import STATES, Columns, Ints
 from stepforge.pipelines.storage.layout import Layout, ShardStage
 from stepforge.pipelines.storage.shards import read_leaves
-from stepforge.pipelines.viewer.catalog import Address, Catalog, Flags, address_of
+from stepforge.pipelines.viewer.catalog import Address, Catalog, address_of
 from stepforge.pipelines.viewer.text_search import Searches, words_of
 from stepforge.schemas.errors import RunFailed
 from stepforge.schemas.record import Record
@@ -96,82 +95,64 @@ class Listing:
     def page(self, query: ListQuery) -> Page:
         """Return a page of what is known after a moment."""
         first = (query.page - 1) * PAGE
-        order, columns, searched, complete = self.order(query, first + PAGE)
-        places = order[first : first + PAGE]
-        texts = _texts(self._catalog.layout, [address_of(columns, int(place)) for place in places])
-        lines = [self._line(columns, int(p), first + i + 1, texts) for i, p in enumerate(places)]
-        return Page(query, lines, len(order), len(columns["row"]), searched, complete)
+        places, known, searched, complete = self.order(query, first + PAGE)
+        rows = known[places.slice(first, PAGE)].to_dicts()
+        texts = _texts(self._catalog.layout, [address_of(row) for row in rows])
+        lines = [_line(row, number, *texts[address_of(row)]) for number, row in enumerate(rows, first + 1)]
+        return Page(query, lines, len(places), len(known), searched, complete)
 
-    def order(self, query: ListQuery, enough: int = 1 << 60) -> tuple[Ints, Columns, int | None, bool]:
-        """Return the places of matching problems, in order, in the columns that follow; how many were searched; and
+    def order(self, query: ListQuery, enough: int = 1 << 60) -> tuple[pl.Series, pl.DataFrame, int | None, bool]:
+        """Return the places of matching problems, in order, in the rows that follow; how many were searched; and
         whether that is all."""
         plain = query.with_(page=1) == ""
         self._catalog.refresh(PATIENCE, lambda: plain and len(self._catalog) >= enough)
         searched, complete = None, self._catalog.complete
-        words, columns = words_of(query.q), self._catalog.columns()
-        fits = self._fits(query, columns)
+        words, rows = words_of(query.q), self._catalog.rows()
+        tests = list(_tests(query))
         if words:
-            wanted = enough if query.sort == "order" else len(fits)
-            hits, searched = self._searches.hits(words, columns, wanted, PATIENCE)
-            complete = complete and searched == len(fits)
-            fits &= hits
-        return _sorted(np.flatnonzero(fits), query.sort, columns), columns, searched, complete
-
-    def _fits(self, query: ListQuery, columns: Columns) -> Flags:
-        fits = np.ones(len(columns["row"]), bool)
-        if query.domain:
-            fits &= columns["domain"] == self._catalog.domains.known.get(query.domain, -2)
-        if query.outcome:
-            fits &= columns[query.outcome] > 0
-        if query.state:
-            fits &= columns["state"] == STATES.index(query.state)
-        if query.disagree:
-            fits &= columns["disagree"] > 0
-        if query.unsure != "":
-            fits &= np.nan_to_num(columns["uncertainty"], nan=-1.0) >= query.unsure
-        return fits & self._verdicts(query, columns)
-
-    def _verdicts(self, query: ListQuery, columns: Columns) -> Flags:
-        """Return those with the requested verdict, from one labeler or any."""
-        bits = -1 if not query.labeler else 1 << min(30, self._catalog.labelers.known.get(query.labeler, 31))
-        found, abstains = (columns["found"] & bits) != 0, (columns["abstained"] & bits) != 0
-        chosen = {"wrong_step": found, "abstains": abstains, "no_wrong_step": ~found & (columns["stage"] == 0)}
-        fits: Flags = chosen.get(query.verdict, np.ones(len(found), bool))
-        return fits
-
-    def _line(self, columns: Columns, place: int, number: int, texts: dict[Address, tuple[str, str]]) -> Line:
-        address = address_of(columns, place)
-        name, question = texts[address]
-        value = {key: column[place].item() for key, column in columns.items()}
-        domain = next((d for d, i in list(self._catalog.domains.known.items()) if i == value["domain"]), "")
-        labelers = (n for n, i in list(self._catalog.labelers.known.items()) if value["found"] >> min(i, 30) & 1)
-        return Line(
-            place=number,
-            address=address,
-            id=name,
-            question=question,
-            domain=domain,
-            state=STATES[value["state"]],
-            right=value["right"],
-            wrong=value["wrong"],
-            undetermined=value["undetermined"],
-            found=tuple(labelers),
-            disagree=value["disagree"],
-            uncertainty=None if np.isnan(value["uncertainty"]) else value["uncertainty"],
-        )
+            wanted = enough if query.sort == "order" else len(rows)
+            hits, searched = self._searches.hits(words, rows, wanted, PATIENCE)
+            complete = complete and searched == len(rows)
+            tests.append(pl.lit(pl.Series(hits)))
+        fitting = rows.lazy().with_row_index("place").filter(*tests)
+        if query.sort != "order":
+            fitting = fitting.sort(SORTED_BY[query.sort], maintain_order=True)
+        return fitting.select("place").collect().to_series(), rows, searched, complete
 
 
-def _sorted(places: Ints, sort: Sort, columns: Columns) -> Ints:
-    if sort == "uncertainty":
-        keys = -np.nan_to_num(columns["uncertainty"][places], nan=-1.0)
-    elif sort == "disagreement":
-        keys = -columns["disagree"][places]
-    elif sort == "pass_rate":
-        right, wrong = columns["right"][places], columns["wrong"][places]
-        keys = np.where(right + wrong > 0, right / np.maximum(1, right + wrong), 2.0)
-    else:
-        return places
-    return places[np.argsort(keys, kind="stable")]
+_ENDED = pl.col("right") + pl.col("wrong")
+SORTED_BY: Mapping[Sort, pl.Expr] = {
+    "uncertainty": -pl.col("uncertainty").fill_null(-1),
+    "disagreement": -pl.col("disagree"),
+    "pass_rate": pl.when(_ENDED > 0).then(pl.col("right") / _ENDED).otherwise(2.0),
+}
+
+
+def _tests(query: ListQuery) -> Iterator[pl.Expr]:
+    """Yield what must hold of a problem; a verdict is from one labeler or any."""
+    found, abstains = (
+        pl.col(name).list.contains(query.labeler) if query.labeler else pl.col(name).list.len() > 0
+        for name in ("found", "abstained")
+    )
+    if query.domain:
+        yield pl.col("domain") == query.domain
+    if query.outcome:
+        yield pl.col(query.outcome) > 0
+    if query.state:
+        yield pl.col("state") == query.state
+    if query.disagree:
+        yield pl.col("disagree") > 0
+    if query.unsure != "":
+        yield pl.col("uncertainty").fill_null(-1) >= query.unsure
+    if query.verdict:
+        labeled = pl.col("stage") == "label"
+        yield {"wrong_step": found, "abstains": abstains, "no_wrong_step": ~found & labeled}[query.verdict]
+
+
+def _line(row: Mapping[str, Any], place: int, name: str, question: str) -> Line:
+    known = {key: row[key] for key in Line._fields if key in row}
+    known |= {"found": tuple(row["found"]), "address": address_of(row)}
+    return Line(place=place, id=name, question=question, **known)
 
 
 def _texts(layout: Layout, addresses: list[Address]) -> dict[Address, tuple[str, str]]:

@@ -6,7 +6,7 @@ from typing import NamedTuple
 from stepforge.labelers.oracle import oracle_verdict
 from stepforge.pipelines.commands.show import ending
 from stepforge.pipelines.reports.people import people_verdict
-from stepforge.pipelines.run_folder.row_index import Row
+from stepforge.pipelines.run_folder.rows import Row
 from stepforge.schemas.labeled import LabeledSolution, StepLabel, Verdict
 from stepforge.schemas.problem import Problem
 from stepforge.schemas.rollout import Repair, Rollout, SolvedProblem, Step

@@ -6,17 +6,18 @@ import time
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
-from typing import NamedTuple
 
 import numpy as np
-import pyarrow as pa
-import pyarrow.compute as pc
+import numpy.typing as npt
+import polars as pl
 
-from stepforge.pipelines.run_folder.row_index import ROW_STAGES, Columns, Ints, flags, to_numpy
+from stepforge.pipelines.run_folder.rows import ROW_STAGES
 from stepforge.pipelines.storage.layout import Layout, ShardStage
 from stepforge.pipelines.storage.shards import read_leaves
-from stepforge.pipelines.viewer.catalog import Catalog, Flags
+from stepforge.pipelines.viewer.catalog import Catalog
 from stepforge.schemas.errors import RunFailed
+
+Flags = npt.NDArray[np.bool_]
 
 TEXTS: dict[ShardStage, tuple[str, ...]] = {
     "label": ("problem.id", "problem.question", "solutions.list.element.rollout.steps.list.element.text"),
@@ -45,84 +46,69 @@ class Searches:
         self._catalog = catalog
         self._known: dict[tuple[str, ...], dict[int, Flags]] = {}
 
-    def hits(self, words: tuple[str, ...], columns: Columns, enough: int, seconds: float) -> tuple[Flags, int]:
-        """Return which problems are hits, and how many were searched, after ``enough`` hits or ``seconds``."""
+    def hits(self, words: tuple[str, ...], rows: pl.DataFrame, enough: int, seconds: float) -> tuple[Flags, int]:
+        """Return which of the catalog's rows are hits, and how many were searched, after ``enough`` or ``seconds``."""
         known = self._known[words] = self._known.pop(words, {})
         for old in list(self._known)[:-KEPT_SEARCHES]:
             self._known.pop(old, None)
-        spans = _by_shard(columns)
-        left = [shard for shard, span in spans.items() if not _covers(known, shard, span)]
+        places = rows.select("shard", "stage", "row").partition_by("shard", maintain_order=True)
+        parts = {part["shard"][0]: part for part in places}
+        left = [shard for shard, part in parts.items() if not _covers(known, shard, part)]
         found, deadline = sum(int(hits.sum()) for hits in list(known.values())), time.monotonic() + seconds
         with ThreadPoolExecutor(min(AT_A_TIME, os.cpu_count() or 1)) as pool:
             for first in range(0, len(left), AT_A_TIME):
                 some = left[first : first + AT_A_TIME]
-                rows = [{name: columns[name][spans[shard]] for name in ("stage", "row")} for shard in some]
-                known.update(zip(some, pool.map(partial(_hits, self._catalog.layout, words), some, rows), strict=True))
+                read = pool.map(partial(_hits, self._catalog.layout, words), some, [parts[shard] for shard in some])
+                known.update(zip(some, read, strict=True))
                 found += sum(int(known[shard].sum()) for shard in some)
                 if found >= enough or time.monotonic() >= deadline:
                     break
-        fits, searched, done = np.zeros(len(columns["row"]), bool), 0, dict(known)
-        for shard, span in spans.items():
-            if _covers(done, shard, span):
-                fits[span] = done[shard]
-                searched += len(done[shard])
-        return fits, searched
+        done = {shard: known[shard] for shard, part in parts.items() if _covers(known, shard, part)}
+        fits = [done.get(shard, np.zeros(len(part), bool)) for shard, part in parts.items()]
+        return np.concatenate([np.zeros(0, bool), *fits]), sum(map(len, done.values()))
 
 
-def _covers(known: Mapping[int, Flags], shard: int, span: slice) -> bool:
+def _covers(known: Mapping[int, Flags], shard: int, rows: pl.DataFrame) -> bool:
     """Whether a shard was searched as it is now; it may have been redone."""
-    return shard in known and len(known[shard]) == span.stop - span.start
+    return shard in known and len(known[shard]) == len(rows)
 
 
-def _by_shard(columns: Columns) -> dict[int, slice]:
-    shards, starts, counts = np.unique(columns["shard"], return_index=True, return_counts=True)
-    places = zip(shards.tolist(), starts.tolist(), (starts + counts).tolist(), strict=True)
-    return {shard: slice(start, end) for shard, start, end in places}
-
-
-def _hits(layout: Layout, words: tuple[str, ...], shard: int, rows: Columns) -> Flags:
-    hits = np.zeros(len(rows["row"]), bool)
-    for number in np.unique(rows["stage"]).tolist():
-        stage = ROW_STAGES[number]
+def _hits(layout: Layout, words: tuple[str, ...], shard: int, rows: pl.DataFrame) -> Flags:
+    hits, numbers = np.zeros(len(rows), bool), rows["row"].to_numpy()
+    for stage in ROW_STAGES:
+        here = (rows["stage"] == stage).to_numpy()
+        if not here.any():
+            continue
         try:
             found = _rows_with(layout, stage, shard, words)
         except RunFailed:
             continue  # the catalog names it
-        here = (rows["stage"] == number) & (rows["row"] < len(found))  # it may have been redone meanwhile
-        hits[here] = found[rows["row"][here]]
+        here &= numbers < len(found)  # it may have been redone meanwhile
+        hits[here] = found[numbers[here]]
     return hits
 
 
 def _rows_with(layout: Layout, stage: ShardStage, shard: int, words: tuple[str, ...]) -> Flags:
-    table = read_leaves(layout.shard(stage, shard), list(TEXTS[stage]))
-    texts = [Strings.at(table, path) for path in TEXTS[stage]]
-    found = np.ones(table.num_rows, bool)
+    table = pl.DataFrame(read_leaves(layout.shard(stage, shard), list(TEXTS[stage])))
+    strings = pl.concat(strings_at(table, path) for path in TEXTS[stage])
+    found = np.ones(len(table), bool)
     for word in words:
-        with_word = np.zeros(table.num_rows, bool)
-        for strings in texts:
-            with_word[strings.rows_with(word)] = True
-        found &= with_word
+        found &= np.isin(np.arange(len(table)), rows_with(strings, word))
     return found
 
 
-class Strings(NamedTuple):
-    """All strings at a Parquet path, each with its row."""
+def strings_at(table: pl.DataFrame, path: str) -> pl.DataFrame:
+    """Return all strings at a Parquet path, each with its row."""
+    name, *parts = path.replace(".list.element", "").split(".")
+    found = table.with_row_index("row").select("row", text=name)
+    for part in ("", *parts):
+        if part:
+            found = found.select("row", text=pl.col("text").struct.field(part))
+        if found.schema["text"] == pl.List:
+            found = found.explode("text")
+    return found
 
-    texts: pa.Array
-    rows: Ints
 
-    @classmethod
-    def at(cls, table: pa.Table, path: str) -> "Strings":
-        name, *rest = path.replace(".list.element", "").split(".")
-        array, rows = table[name].combine_chunks(), np.arange(table.num_rows)
-        for part in ("", *rest):
-            if part:
-                array = array.field(part)
-            if pa.types.is_list(array.type):
-                rows = np.repeat(rows, np.diff(to_numpy(array.offsets)))
-                array = array.flatten()
-        return cls(array, rows)
-
-    def rows_with(self, word: str) -> Ints:
-        """Return the rows that contain a word, ignoring case; a row may appear more than once."""
-        return self.rows[flags(pc.match_substring(self.texts, word, ignore_case=True))]
+def rows_with(strings: pl.DataFrame, word: str) -> pl.Series:
+    """Return the rows that contain a word, ignoring case; a row may appear more than once."""
+    return strings.filter(pl.col("text").str.contains(f"(?i){pl.escape_regex(word)}"))["row"]

@@ -13,11 +13,11 @@ import pyarrow.parquet as pq
 import pytest
 from fakes import a_solution, solved
 
-from benchmarks.usefulness.policy_bench import BASE, PolicyBench, PolicyRow, check_trainer
+from benchmarks.usefulness.policy_bench import ARMS, BASE, POOLS, PolicyBench, PolicyRow, check_trainer
 from benchmarks.usefulness.prm_exam import Answers, Case, padded_scores, targets
 from benchmarks.usefulness.resampling import estimate, weights
-from benchmarks.usefulness.settings import RowsFrom, UsefulnessFile, read_settings
 from stepforge.labelers.labeling import labeled_problem
+from stepforge.pipelines.engines import ScriptedEngineSettings
 from stepforge.pipelines.engines.model_files import embedded_folder
 from stepforge.pipelines.grading.grader import PooledGrader
 from stepforge.pipelines.storage.shards import write_shard
@@ -26,7 +26,6 @@ from stepforge.schemas.labeled import Verdict
 from stepforge.schemas.problem import Problem
 
 REPOSITORY = Path(__file__).parents[2]
-SETTINGS = REPOSITORY / "benchmarks/usefulness/usefulness.toml"
 
 
 def test_a_head_learns_nothing_of_what_comes_after_the_first_error() -> None:
@@ -69,14 +68,9 @@ def test_resamples_pair_arms_and_begin_with_the_figure_itself() -> None:
 
 
 def bench_in(folder: Path) -> PolicyBench:
-    given = read_settings(SETTINGS).model_dump() | {"run": "configs/dry_run.toml"}
-    given["exam"] = {"fresh": given["exam"]["left_out"] | {"problems": 4}}
-    given |= {
-        "engine": {"kind": "scripted", "error_rate": 0.1},
-        "policy": {"answer": "stated"},
-        "train": given["train"][:1],
-    }
-    return PolicyBench(UsefulnessFile.model_validate(given), folder, Path(sys.executable))
+    pools = {"fresh": POOLS["left_out"]._replace(problems=4)}
+    engine = ScriptedEngineSettings(error_rate=0.1)
+    return PolicyBench(folder, Path(sys.executable), Path("configs/dry_run.toml"), ARMS[:1], pools, engine)
 
 
 def test_policies_are_examined_on_no_problem_of_the_run(tmp_path: Path) -> None:
@@ -113,11 +107,7 @@ def test_policies_are_sampled_once_before_and_after_and_compared(
 
 def test_what_is_missing_or_wrong_is_one_clear_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(BadInput, match=r"configs/dry_run.toml has no export kto"):
-        bench_in(tmp_path).files(RowsFrom(export="kto"))
-    path = tmp_path / "settings.toml"
-    path.write_text(SETTINGS.read_text().replace("sft_weight", "sft_wait"))
-    with pytest.raises(BadInput, match="sft_wait"):
-        read_settings(path)
+        bench_in(tmp_path).files("kto")
     monkeypatch.chdir(REPOSITORY)
     with pytest.raises(BadInput, match="TRL is not there"):
         check_trainer(tmp_path / "no-python")
@@ -127,14 +117,10 @@ def test_what_is_missing_or_wrong_is_one_clear_line(tmp_path: Path, monkeypatch:
 
 
 PREPARED = """
-import argparse, json, pathlib, sys
+import json, sys
 sys.path.insert(0, "benchmarks/usefulness")
 import trl_policies as script
-arguments = argparse.Namespace(
-    method="dpo", data=[(sys.argv[1], "0")], weights=pathlib.Path(sys.argv[2]), out=pathlib.Path(sys.argv[3]),
-    next_step=sys.argv[4] == "yes", rate=1e-5, steps=1, batch=1, beta=0.1, sft_weight=0.0, seed=1,
-)
-trainer = script.trainer_of(arguments)
+trainer = script.trainer_of(json.loads(sys.argv[1]))
 end = trainer.processing_class.eos_token_id
 print(json.dumps([[row[c][-1] == end for c in ("chosen_ids", "rejected_ids")] for row in trainer.train_dataset]))
 """
@@ -142,13 +128,15 @@ print(json.dumps([[row[c][-1] == end for c in ("chosen_ids", "rejected_ids")] fo
 
 @pytest.mark.slow
 @pytest.mark.skipif("STEPFORGE_TRL_PYTHON" not in os.environ, reason="TRL has an environment of its own")
-@pytest.mark.parametrize(("next_step", "closed"), [("yes", False), ("no", True)])
-def test_trl_closes_solutions_and_not_single_steps(tmp_path: Path, next_step: str, closed: bool) -> None:
+@pytest.mark.parametrize("next_step", [True, False])
+def test_trl_closes_solutions_and_not_single_steps(tmp_path: Path, next_step: bool) -> None:
     pair = {"prompt": "Ann has 2 pens.\n", "chosen": "Ann = 2\n", "rejected": "Ann = 3\n", "certainty": 0.5}
-    pq.write_table(pa.Table.from_pylist([pair]), tmp_path / "train-00000-of-00001.parquet")
-    command = [os.environ["STEPFORGE_TRL_PYTHON"], "-c", PREPARED, str(tmp_path), str(embedded_folder())]
-    done = subprocess.run(
-        [*command, str(tmp_path / "out"), next_step], cwd=REPOSITORY, capture_output=True, text=True, check=False
-    )
+    (tmp_path / "step_preference").mkdir()
+    pq.write_table(pa.Table.from_pylist([pair]), tmp_path / "step_preference/train-00000-of-00001.parquet")
+    arm = ARMS[2]._replace(steps=1, next_step=next_step, sft_weight=0.0)
+    places = {"datasets": str(tmp_path), "weights": str(embedded_folder()), "out": str(tmp_path / "out")}
+    told = json.dumps({**arm._asdict(), **places, "seed": 1})
+    command = [os.environ["STEPFORGE_TRL_PYTHON"], "-c", PREPARED, told]
+    done = subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr[-2000:]
-    assert json.loads(done.stdout.splitlines()[-1]) == [[closed, closed]]
+    assert json.loads(done.stdout.splitlines()[-1]) == [[not next_step] * 2]

@@ -1,9 +1,9 @@
 """Words in the strings of a shard."""
 
-import pyarrow as pa
+import polars as pl
 import pytest
 
-from stepforge.pipelines.viewer.text_search import Strings, words_of
+from stepforge.pipelines.viewer.text_search import rows_with, strings_at, words_of
 
 ROWS = [["Ada has", " 3 stamps"], [], ["stamps, STAMPS"], ["Ärger", ""], ["hass"], [], ["äRGERLICH"]]
 PATH = "solutions.list.element.steps.list.element.text"
@@ -15,16 +15,16 @@ PATH = "solutions.list.element.steps.list.element.text"
 )
 @pytest.mark.parametrize("first", [0, 1, 4])
 def test_a_row_is_found_by_a_word_that_one_of_its_strings_holds_whole(word: str, rows: list[int], first: int) -> None:
-    flat = Strings.at(pa.table({"steps": pa.array(ROWS).slice(first)}), "steps.list.element")
+    flat = strings_at(pl.DataFrame({"steps": ROWS[first:]}), "steps.list.element")
     nested = [[{"steps": [{"text": text}]} for text in row] for row in ROWS]
-    deep = Strings.at(pa.table({"solutions": pa.array(nested).slice(first)}), PATH)
+    deep = strings_at(pl.DataFrame({"solutions": nested[first:]}), PATH)
     expected = {row - first for row in rows if row >= first}
-    assert set(flat.rows_with(word)) == set(deep.rows_with(word)) == expected
+    assert set(rows_with(flat, word)) == set(rows_with(deep, word)) == expected
 
 
 def test_nothing_is_found_in_no_strings() -> None:
-    none = pa.table({"id": pa.array([], pa.string())})
-    assert not len(Strings.at(none, "id").rows_with("a"))
+    none = pl.DataFrame({"id": []}, schema={"id": pl.String})
+    assert not len(rows_with(strings_at(none, "id"), "a"))
 
 
 def test_quotes_make_phrases() -> None:
