@@ -1,0 +1,50 @@
+"""A recording without its texts says what completions came to, and nothing of what was written."""
+
+import json
+from pathlib import Path
+
+from scripted_rows import scripted_rows
+
+from benchmarks.without_texts import without_texts
+from stepforge.labelers import MathShepherd
+from stepforge.labelers.evidence.replay import completions_by_prefix
+from stepforge.pipelines.bench.bench import recorded_problems
+from stepforge.pipelines.bench.cases import bench_problem, replay
+from stepforge.pipelines.storage.shards import write_shard
+from stepforge.schemas.labeled import LabeledProblem
+from stepforge.schemas.rollout import PeopleLabel
+
+
+def recorded() -> list[LabeledProblem]:
+    return scripted_rows([MathShepherd(k=4, root=4, right_solutions=False)], 8)
+
+
+def blamed(row: LabeledProblem, step: int) -> LabeledProblem:
+    solutions = [
+        s.model_copy(update={"rollout": s.rollout.model_copy(update={"people": PeopleLabel(first_error=step)})})
+        for s in row.solutions
+    ]
+    return row.model_copy(update={"solutions": tuple(solutions)})
+
+
+def test_texts_are_gone_and_outcomes_stay() -> None:
+    for row in recorded():
+        bare = without_texts(row)
+        written = json.dumps(bare.model_dump(mode="json"))
+        assert row.problem.question not in written
+        for rollout in (*(s.rollout for s in row.solutions), *row.evidence):
+            assert all(step.text.strip() not in written for step in rollout.steps if len(step.text) > 12)
+        before, after = (completions_by_prefix(one) for one in (row, bare))
+        assert sorted(len(v) for v in before.values()) == sorted(len(v) for v in after.values())
+        assert [r.outcome for v in before.values() for r in v] == [r.outcome for v in after.values() for r in v]
+
+
+def test_a_labeler_that_reads_no_text_says_the_same(tmp_path: Path) -> None:
+    part = MathShepherd(k=4, right_solutions=False)
+    rows = [blamed(row, 1) for row in recorded()]
+    write_shard(tmp_path / "bare.parquet", [without_texts(row) for row in rows], LabeledProblem, {"stage": "label"})
+    bare = recorded_problems(tmp_path / "bare.parquet")
+    whole = [problem for problem in map(bench_problem, rows) if problem is not None]
+    assert len(bare) == len(whole) > 2
+    said = [[[j.verdict.first_error for j in o.judged] for o in replay(part, ps, 1)] for ps in (bare, whole)]
+    assert said[0] == said[1]
