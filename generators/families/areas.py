@@ -6,6 +6,7 @@ from typing import ClassVar, Literal, NamedTuple
 
 from stepforge.generators.draft import MOST_PARTS, Draft, Free, Say, Sentence, Transcript, needs_of_parts, plus
 from stepforge.generators.family import Family
+from stepforge.generators.wording.grammar import plain_text
 from stepforge.grading.exact import Exact
 
 ROOMS = "kitchen hall office attic garage studio library bedroom workshop cellar".split()
@@ -15,19 +16,6 @@ LARGEST = 900
 FLOOR, WALL = ("area", "hole", "rest"), ("side", "walls", "open")
 ENDS = ("take", "more")
 SENTENCES = {"side": "half_around", "walls": "around", "open": "doors", "take": "covering", "more": "spare"}
-PLAIN = {
-    "q_room": "The {room} is {n} by {m} meters.",
-    "q_hole": "A {hole} of {n} by {m} meters takes up a part of the {room}.",
-    "q_doors": "The doors of the {room} are {n} meters wide.",
-    "q_tiles": "A square meter takes {n} tiles.",
-    "q_nails": "A meter of wall takes {n} nails.",
-    "q_spare": "{n} more {piece} are bought to spare.",
-    "q_floor": "How many square meters of floor are there?",
-    "q_wall": "How many meters of wall are there?",
-    "q_larger": "How many square meters of floor does the {room} have more than the {other}?",
-    "q_longer": "How many meters of wall does the {room} have more than the {other}?",
-    "q_pieces": "How many {piece} are bought?",
-}
 
 
 class _Room(NamedTuple):
@@ -118,7 +106,7 @@ def _draft(plan: _Plan) -> Draft:
     told = tuple(_told(plan))
     parts = " ".join("gap" if any(room.gap) else "whole" for room in plan.rooms)
     return Draft(
-        question=" ".join(PLAIN[sentence.rule].format(**sentence.slots) for sentence in told),
+        question=plain_text(told),
         work=lambda say: _work(plan, say),
         shape=f"{'wall' if plan.wall else 'floor'} {parts} {plan.compared} {plan.take} {bool(plan.spare)}",
         free=Free(told, lambda name: _sentence(plan, name), _needs),

@@ -9,12 +9,14 @@ from typing import ClassVar, Literal
 
 from stepforge.generators.draft import Draft, Free, Say, Sentence
 from stepforge.generators.family import LONG_STEPS, Family
+from stepforge.generators.wording.grammar import plain_text
 from stepforge.grading.exact import Exact
 
 DENOMINATORS = (5, 7, 9, 11, 13, 17, 19, 23)
 """A level draws from the first ``level + 2``."""
 LARGEST = 4
 """No partial result of an honest solution is above this, and none is below or at zero."""
+SENTENCES = {"+": "plus", "-": "minus", "*": "product"}
 _APPLY: dict[str, Callable[[Fraction, Fraction], Fraction]] = {"+": add, "-": sub, "*": mul}
 
 
@@ -69,15 +71,13 @@ def _fraction(rng: Random, denominator: int) -> Fraction:
 
 def _draft(terms: list[tuple[str, Fraction]]) -> Draft:
     text = "".join(f" {operator} {operand}" if operator else str(operand) for operator, operand in terms)
+    told = (Sentence("q_fractions", {"text": text}),)
     return Draft(
-        question=f"Compute from left to right: {text}",
+        question=plain_text(told),
         work=lambda say: _work(terms, say),
         shape=" ".join(f"{operator}{operand.denominator}" for operator, operand in terms),
         answer_kind="rational",
-        free=Free(
-            question=(Sentence("q_fractions", {"text": text}),),
-            step=lambda name: Sentence({"+": "plus", "-": "minus", "*": "product"}[terms[int(name[1:])][0]]),
-        ),
+        free=Free(told, lambda name: Sentence(SENTENCES[terms[int(name[1:])][0]])),
     )
 
 

@@ -6,6 +6,7 @@ from typing import Literal, NamedTuple
 
 from stepforge.generators.draft import Draft, Free, Say, Sentence, plus
 from stepforge.generators.family import Family
+from stepforge.generators.wording.grammar import plain_text
 from stepforge.grading.exact import Exact, Polynomial
 
 
@@ -67,14 +68,13 @@ class LinearEquation(Family):
 
 def _draft(left: _Side, right: _Side, extra: _Side | None) -> Draft:
     text = f"{left}{'' if extra is None else f' + {extra}'} = {right}"
+    told = (Sentence("q_linear", {"text": text}),)
     return Draft(
-        question=f"Solve for x: {text}",
+        question=plain_text(told),
         work=lambda say: _work(left, right, extra, say),
         shape=f"{_shape(left)}{'' if extra is None else '+' + _shape(extra)}={_shape(right)} {_numbers(left, extra)}",
         answer_kind="rational",
-        free=Free(
-            question=(Sentence("q_linear", {"text": text}),), step=_sentence, needs=lambda name: NEEDS.get(name, ())
-        ),
+        free=Free(told, _sentence, lambda name: NEEDS.get(name, ())),
     )
 
 

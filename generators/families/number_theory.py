@@ -5,6 +5,7 @@ from typing import ClassVar, Literal
 
 from stepforge.generators.draft import Draft, Free, Say, Sentence
 from stepforge.generators.family import LONG_STEPS, Family
+from stepforge.generators.wording.grammar import plain_text
 from stepforge.grading.exact import Exact
 
 LARGEST = 120
@@ -33,11 +34,12 @@ def _gcd(rng: Random, level: int) -> Draft:
         a, b = a * rng.randint(1, 2) + b, a
     if a > LARGEST * level or (level >= 4 and a < LARGEST):
         return _gcd(rng, level)
+    told = (Sentence("q_gcd", {"a": str(a), "b": str(b)}),)
     return Draft(
-        question=f"Find the greatest common divisor of {a} and {b}.",
+        question=plain_text(told),
         work=lambda say: _euclid(a, b, say),
         shape=f"gcd {steps} {a % 12}",
-        free=Free((Sentence("q_gcd", {"a": str(a), "b": str(b)}),), lambda name: Sentence("remainder")),
+        free=Free(told, lambda name: Sentence("remainder")),
     )
 
 
@@ -53,13 +55,12 @@ def _power(rng: Random, level: int) -> Draft:
     modulus = rng.randint(4 + level, 7 + 2 * level)
     number = rng.randint(2, min(modulus - 1, 5 + level))
     exponent = LONG_STEPS.get(level, level + 1) + 1
+    told = (Sentence("q_power", {"text": f"{number}^{exponent}", "b": str(modulus)}),)
     return Draft(
-        question=f"Find the remainder of {number}^{exponent} divided by {modulus}.",
+        question=plain_text(told),
         work=lambda say: _powers(number, exponent, modulus, say),
         shape=f"power {exponent} {modulus}",
-        free=Free(
-            (Sentence("q_power", {"text": f"{number}^{exponent}", "b": str(modulus)}),), lambda name: Sentence("power")
-        ),
+        free=Free(told, lambda name: Sentence("power")),
     )
 
 

@@ -5,6 +5,7 @@ from typing import Literal
 
 from stepforge.generators.draft import Draft, Free, Say, Sentence, plus
 from stepforge.generators.family import Family
+from stepforge.generators.wording.grammar import plain_text
 from stepforge.grading.exact import MAX_DEGREE, Exact, Polynomial
 
 Task = Literal["derivative", "value", "sum", "slope", "combination"]
@@ -48,12 +49,13 @@ def _draft(task: Task, p: Polynomial, q: Polynomial, at: int, factor: int, *, sy
         value = say("d", "", value.derivative) if task != "value" else value
         return _value(value, at, say) if valued else value
 
+    told = (Sentence("q_polynomials", {"lets": lets, "wanted": wanted}),)
     return Draft(
-        question=f"Let {lets}. Find {wanted}.",
+        question=plain_text(told),
         work=work,
         shape=f"{task} {symbolic} {_shape(p)} {_shape(q) if both else ''}{ending}",
         answer_kind="integer" if valued else "expression",
-        free=Free((Sentence("q_polynomials", {"lets": lets, "wanted": wanted}),), _sentence, _needs),
+        free=Free(told, _sentence, _needs),
     )
 
 

@@ -7,6 +7,7 @@ from typing import ClassVar, Literal, NamedTuple
 from stepforge.generators.draft import MOST_PARTS, Draft, Free, Say, Sentence, Transcript, needs_of_parts, plus
 from stepforge.generators.families.quantities import PEOPLE
 from stepforge.generators.family import Family
+from stepforge.generators.wording.grammar import plain_text
 from stepforge.grading.exact import Exact
 
 THINGS = "coat hat lamp book shirt chair plate clock mug bag ball kite".split()
@@ -16,19 +17,6 @@ LARGEST = 900
 """No value of an honest solution is above this."""
 PARTS = ("part", "price", "cost")
 ENDS = ("off", "fee", "change")
-PLAIN = {
-    "q_price": "A {thing} costs {n} dollars.",
-    "q_fall_percent": "The price of the {thing} falls by {n} percent.",
-    "q_rise_percent": "The price of the {thing} rises by {n} percent.",
-    "q_fall_amount": "The price of the {thing} falls by {n} dollars.",
-    "q_rise_amount": "The price of the {thing} rises by {n} dollars.",
-    "q_buys": "{who} buys a {thing}.",
-    "q_buys_many": "{who} buys {many} {thing}s.",
-    "q_coupon": "A coupon takes {n} dollars off the bill.",
-    "q_fee": "Delivery adds {n} dollars to the bill.",
-    "q_change": "{who} pays with {n} dollars. How many dollars of change does {who} get?",
-    "q_bill": "How many dollars does {who} pay?",
-}
 SENTENCES = {"part": "percent", "cost": "several", "sum": "joined", "off": "coupon", "fee": "fee", "change": "change"}
 
 
@@ -131,7 +119,7 @@ def _cost(article: _Article, place: int, say: Say) -> int:
 def _draft(bill: _Bill) -> Draft:
     told = tuple(_told(bill))
     return Draft(
-        question=" ".join(PLAIN[sentence.rule].format(**sentence.slots) for sentence in told),
+        question=plain_text(told),
         work=lambda say: _work(bill, say),
         shape=" ".join(article.shape for article in bill.articles)
         + f"{' coupon' * bool(bill.coupon)}{' fee' * bool(bill.fee)}{' change' * bill.pays}",

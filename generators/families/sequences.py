@@ -5,6 +5,7 @@ from typing import Literal
 
 from stepforge.generators.draft import Draft, Free, Say, Sentence, plus
 from stepforge.generators.family import Family
+from stepforge.generators.wording.grammar import plain_text
 from stepforge.grading.exact import Exact
 
 LARGEST = 100
@@ -32,13 +33,13 @@ def _affine(rng: Random, level: int) -> Draft:
     if not all(0 < term <= LARGEST * level for term in terms):
         return _affine(rng, level)
     moved = f"{'minus' if shift < 0 else 'plus'} {abs(shift)}"
-    rule = f"{factor} times the term before {moved}"
     slots = {"first": str(start), "factor": str(factor), "shift": moved, "k": str(last)}
+    told = (Sentence("q_affine", slots),)
     return Draft(
-        question=f"A sequence starts with {start}. Each next term is {rule}. Find term {last}.",
+        question=plain_text(told),
         work=lambda say: _affine_work(start, factor, shift, last, say),
         shape=f"affine {factor} {shift} {last}",
-        free=Free((Sentence("q_affine", slots),), lambda name: _sentence("affine", name)),
+        free=Free(told, lambda name: _sentence("affine", name)),
     )
 
 
@@ -51,17 +52,12 @@ def _affine_work(start: int, factor: int, shift: int, last: int, say: Say) -> Ex
 
 def _sums(rng: Random, level: int) -> Draft:
     first, second, last = rng.randint(1, 3 + 3 * level), rng.randint(1, 3 + 3 * level), level + 3
+    told = (Sentence("q_series", {"first": str(first), "second": str(second), "k": str(last)}),)
     return Draft(
-        question=(
-            f"A sequence starts with {first} and {second}. Each next term is the sum of the two terms before. "
-            f"Find term {last}."
-        ),
+        question=plain_text(told),
         work=lambda say: _sums_work(first, second, last, say),
         shape=f"sums {first} {last}",
-        free=Free(
-            (Sentence("q_series", {"first": str(first), "second": str(second), "k": str(last)}),),
-            lambda name: _sentence("series", name),
-        ),
+        free=Free(told, lambda name: _sentence("series", name)),
     )
 
 

@@ -6,6 +6,7 @@ the caller gives.
 """
 
 import re
+from collections.abc import Iterable
 from functools import cache
 from hashlib import blake2b
 from importlib.resources import files
@@ -74,8 +75,16 @@ def read_grammar(*texts: str) -> Grammar:
 
 
 @cache
-def free_grammar() -> Grammar:
+def _grammar(*names: str) -> Grammar:
     folder = files("stepforge.generators.wording")
-    return read_grammar(
-        *((folder / name).read_text() for name in ("questions.txt", "steps.txt", "prose.txt", "long.txt"))
-    )
+    return read_grammar(*((folder / f"{name}.txt").read_text() for name in names))
+
+
+def free_grammar() -> Grammar:
+    return _grammar("questions", "steps", "prose", "long")
+
+
+def plain_text(told: Iterable[tuple[str, dict[str, str]]]) -> str:
+    """Return sentences, each a rule and what fills its slots, in their plain form."""
+    rules = _grammar("plain").rules
+    return " ".join(rules[rule][0].format(**slots) for rule, slots in told)
