@@ -17,7 +17,7 @@ from stepforge.pipelines.grading.grader import PooledGrader
 from stepforge.pipelines.inputs.held_out import held_out_hits
 from stepforge.pipelines.run.actors import open_models
 from stepforge.pipelines.run.pool import Worker, WorkerDied, engine_gpus
-from stepforge.pipelines.run.stages import attempt_all, brought_with, curate, label_by, solve_for, vet
+from stepforge.pipelines.run.stages import attempt_all, curate, label_by, solve_for, vet
 from stepforge.pipelines.settings.run_file import RunFile
 from stepforge.schemas.errors import RunFailed
 from stepforge.schemas.labeled import Cost, LabeledProblem, cost_by_labeler
@@ -99,17 +99,15 @@ class PilotWorker:
 
     async def ready(self) -> bool:
         if not self.engines:
-            traced = (await open_models(self.run)).each(lambda engine: TracedEngine(engine, Trace()))
-            self.scorer, self.engines = traced.scorer, [*traced.by_table().values()]
-            python = self.grader.run_python
-            self.policies = Policies(traced.policy, self.run.policy, traced.judge, python, traced.others)
+            traced = (await open_models(self.run)).each(lambda _, engine: TracedEngine(engine, Trace()))
+            self.scorer, self.engines = traced.scorer, [*traced.by_table.values()]
+            self.policies = Policies(traced.by_table, self.run.policy, self.grader.run_python)
         return True
 
     async def solve(self, items: Sequence[SourceItem]) -> Phase:
         async def work(item: SourceItem) -> SolvedProblem:
-            brought = brought_with(item)
-            policy = self.policies.solving(item.problem, supplied=bool(brought))
-            return await solve_for(self.run, item.problem, brought, policy, self.grader, self.scorer)
+            policy = self.policies.solving(item.problem, supplied=bool(item.solutions))
+            return await solve_for(self.run, item.problem, item.solutions, policy, self.grader, self.scorer)
 
         solved, phase = await self._timed(items, work)
         return phase._replace(solved=solved)
