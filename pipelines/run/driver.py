@@ -153,8 +153,8 @@ class _Flow:
         self.cpu = cpu_pool(self.run_file, folder, session)
         self.engines = engine_pool(self.run_file, folder, session) if self._samples(pending) else None
         pools = [self.cpu, *([self.engines] if self.engines else [])]
-        workers = self.engines.workers if self.engines else ()
-        watcher = asyncio.create_task(self.progress.watch(workers))
+        counters = [worker.counters for worker in self.engines.workers] if self.engines else []
+        watcher = asyncio.create_task(self.progress.watch(counters))
         try:
             await _all(self._stage("generate", shard) for shard in self.plan)
             self.corpus = await asyncio.to_thread(self._whole_corpus)
@@ -165,7 +165,7 @@ class _Flow:
                         labeled.set()
             await _all([*map(self._shard, pending), self._pool_rates()])
             await _ended(watcher)
-            await self.progress.look(workers)
+            await self.progress.look(counters)
             await self._export()
         finally:
             await _ended(watcher)
