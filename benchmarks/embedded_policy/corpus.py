@@ -108,10 +108,8 @@ def domain_solution(family: ProblemFamily, seed: int, index: int) -> tuple[str, 
 
 
 def _free(draft: Draft, rng: Random, repair_share: float, *, long: bool) -> tuple[str, list[Piece]]:
-    if draft.free is None:
-        raise ValueError("a family without free wording")
     lines = free_solution(draft, rng, slip_share=SLIP_SHARE, repair_share=repair_share, long=long)
-    return f"{free_question(draft.free, rng, long=long)}\n", [piece for line in lines for piece in line.pieces]
+    return f"{free_question(draft.told, rng, long=long)}\n", [piece for line in lines for piece in line.pieces]
 
 
 def to_learn(tokenizer: PreTrainedTokenizerFast, prompt: str, pieces: list[Piece]) -> Example:

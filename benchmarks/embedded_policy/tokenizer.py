@@ -31,9 +31,9 @@ def _corpus(problems_per_family: int) -> Iterator[str]:
             yield f"{draft.question}\n"
             yield "".join(piece.text for piece in solution(draft, rng, slip_share=0.5, repair_share=0.5))
             yield "".join(check(draft, rng))
-            if draft.free is not None:
+            if draft.told:
                 for long in (False, True):
-                    yield free_question(draft.free, rng, long=long)
+                    yield free_question(draft.told, rng, long=long)
                     lines = free_solution(draft, rng, slip_share=0.5, repair_share=0.5, long=long)
                     yield "".join(line.text for line in lines)
     for worked in DOMAINS:

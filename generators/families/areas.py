@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from random import Random
 from typing import ClassVar, Literal, NamedTuple
 
-from stepforge.generators.draft import MOST_PARTS, Draft, Free, Say, Sentence, Transcript, needs_of_parts, plus
+from stepforge.generators.draft import MOST_PARTS, Draft, Say, Sentence, Transcript, plus
 from stepforge.generators.family import Family
 from stepforge.generators.wording.grammar import plain_text
 from stepforge.grading.exact import Exact
@@ -13,9 +13,6 @@ ROOMS = "kitchen hall office attic garage studio library bedroom workshop cellar
 HOLES = "shaft pond pillar fountain staircase".split()
 LARGEST = 900
 """No value of an honest solution is above this."""
-FLOOR, WALL = ("area", "hole", "rest"), ("side", "walls", "open")
-ENDS = ("take", "more")
-SENTENCES = {"side": "half_around", "walls": "around", "open": "doors", "take": "covering", "more": "spare"}
 
 
 class _Room(NamedTuple):
@@ -109,17 +106,8 @@ def _draft(plan: _Plan) -> Draft:
         question=plain_text(told),
         work=lambda say: _work(plan, say),
         shape=f"{'wall' if plan.wall else 'floor'} {parts} {plan.compared} {plan.take} {bool(plan.spare)}",
-        free=Free(told, lambda name: _sentence(plan, name), _needs),
+        told=told,
     )
-
-
-def _needs(name: str) -> tuple[str, ...]:
-    # The hole can be worked out before the room around it.
-    if name.startswith("hole"):
-        return ()
-    if name.startswith(("sum", *ENDS)):
-        return needs_of_parts(name, (*FLOOR, *WALL), ENDS)
-    return needs_of_parts(name, WALL if name.startswith(WALL) else FLOOR, ENDS)
 
 
 def _told(plan: _Plan) -> Iterator[Sentence]:
@@ -139,13 +127,3 @@ def _told(plan: _Plan) -> Iterator[Sentence]:
         yield Sentence("q_longer" if plan.wall else "q_larger", {"room": first.name, "other": second.name})
     else:
         yield Sentence("q_pieces" if plan.take else "q_wall" if plan.wall else "q_floor", slots)
-
-
-def _sentence(plan: _Plan, name: str) -> Sentence:
-    kind = name.rstrip("0123456789")
-    if kind == "sum":
-        return Sentence("compared" if plan.compared else "joined", {"thing": "wall" if plan.wall else "floor"})
-    if kind in ENDS:
-        return Sentence(SENTENCES[kind], {"piece": plan.piece, "unit": "meter" if plan.wall else "square meter"})
-    room = plan.rooms[int(name[len(kind) :]) - 1]
-    return Sentence(SENTENCES.get(kind, kind), {"room": room.name, "hole": room.hole})

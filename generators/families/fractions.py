@@ -7,7 +7,7 @@ from operator import add, mul, sub
 from random import Random
 from typing import ClassVar, Literal
 
-from stepforge.generators.draft import Draft, Free, Say, Sentence
+from stepforge.generators.draft import Draft, Say, Sentence
 from stepforge.generators.family import LONG_STEPS, Family
 from stepforge.generators.wording.grammar import plain_text
 from stepforge.grading.exact import Exact
@@ -16,7 +16,6 @@ DENOMINATORS = (5, 7, 9, 11, 13, 17, 19, 23)
 """A level draws from the first ``level + 2``."""
 LARGEST = 4
 """No partial result of an honest solution is above this, and none is below or at zero."""
-SENTENCES = {"+": "plus", "-": "minus", "*": "product"}
 _APPLY: dict[str, Callable[[Fraction, Fraction], Fraction]] = {"+": add, "-": sub, "*": mul}
 
 
@@ -77,7 +76,7 @@ def _draft(terms: list[tuple[str, Fraction]]) -> Draft:
         work=lambda say: _work(terms, say),
         shape=" ".join(f"{operator}{operand.denominator}" for operator, operand in terms),
         answer_kind="rational",
-        free=Free(told, lambda name: Sentence(SENTENCES[terms[int(name[1:])][0]])),
+        told=told,
     )
 
 

@@ -3,7 +3,7 @@
 from random import Random
 from typing import ClassVar, Literal
 
-from stepforge.generators.draft import Draft, Free, Say, Sentence
+from stepforge.generators.draft import Draft, Say, Sentence
 from stepforge.generators.family import LONG_STEPS, Family
 from stepforge.generators.wording.grammar import plain_text
 from stepforge.grading.exact import Exact
@@ -39,7 +39,7 @@ def _gcd(rng: Random, level: int) -> Draft:
         question=plain_text(told),
         work=lambda say: _euclid(a, b, say),
         shape=f"gcd {steps} {a % 12}",
-        free=Free(told, lambda name: Sentence("remainder")),
+        told=told,
     )
 
 
@@ -60,7 +60,7 @@ def _power(rng: Random, level: int) -> Draft:
         question=plain_text(told),
         work=lambda say: _powers(number, exponent, modulus, say),
         shape=f"power {exponent} {modulus}",
-        free=Free(told, lambda name: Sentence("power")),
+        told=told,
     )
 
 

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from random import Random
 from typing import ClassVar, Literal, NamedTuple
 
-from stepforge.generators.draft import MOST_PARTS, Draft, Free, Say, Sentence, Transcript, needs_of_parts, plus
+from stepforge.generators.draft import MOST_PARTS, Draft, Say, Sentence, Transcript, plus
 from stepforge.generators.families.quantities import PEOPLE
 from stepforge.generators.family import Family
 from stepforge.generators.wording.grammar import plain_text
@@ -15,9 +15,6 @@ PERCENTAGES = (5, 10, 15, 20, 25, 30, 40, 50, 60, 75)
 NOTES = (10, 20, 50, 100, 200, 500, 1000)
 LARGEST = 900
 """No value of an honest solution is above this."""
-PARTS = ("part", "price", "cost")
-ENDS = ("off", "fee", "change")
-SENTENCES = {"part": "percent", "cost": "several", "sum": "joined", "off": "coupon", "fee": "fee", "change": "change"}
 
 
 class _Article(NamedTuple):
@@ -123,7 +120,7 @@ def _draft(bill: _Bill) -> Draft:
         work=lambda say: _work(bill, say),
         shape=" ".join(article.shape for article in bill.articles)
         + f"{' coupon' * bool(bill.coupon)}{' fee' * bool(bill.fee)}{' change' * bill.pays}",
-        free=Free(told, lambda name: _sentence(bill, name), lambda name: needs_of_parts(name, PARTS, ENDS)),
+        told=told,
     )
 
 
@@ -141,12 +138,3 @@ def _told(bill: _Bill) -> Iterator[Sentence]:
     if bill.fee:
         yield Sentence("q_fee", {"n": str(bill.fee)})
     yield Sentence("q_change" if bill.pays else "q_bill", {"who": bill.buyer, "n": str(bill.note)})
-
-
-def _sentence(bill: _Bill, name: str) -> Sentence:
-    kind = name.rstrip("0123456789")
-    if kind not in PARTS:
-        return Sentence(SENTENCES[kind], {"thing": "bill"})
-    article = bill.articles[int(name[len(kind) :]) - 1]
-    moved = "higher" if (article.percent or article.amount) > 0 else "lower"
-    return Sentence(SENTENCES.get(kind, moved), {"thing": article.thing})

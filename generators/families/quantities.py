@@ -10,7 +10,7 @@ from typing import ClassVar, Literal, NamedTuple
 
 from pydantic import Field
 
-from stepforge.generators.draft import Draft, Free, Say, Sentence
+from stepforge.generators.draft import Draft, Say, Sentence
 from stepforge.generators.family import LONG_STEPS, Family
 from stepforge.generators.wording.grammar import plain_text
 from stepforge.grading.exact import Exact
@@ -84,7 +84,7 @@ class Quantities(Family):
             work=lambda say: _work(nodes, needed, say),
             shape=" ".join(f"{n.relation}{n.inputs}" for n in nodes) + f" -> {chain[-1]}",
             extras=_extras(nodes, needed),
-            free=_free(nodes, told, item),
+            told=told,
         )
 
 
@@ -166,15 +166,6 @@ def _extras(nodes: list[_Node], needed: list[int]) -> tuple[Quantity, ...]:
             expression, value = worked_out(node.relation, node.number, [nodes[j].value for j in node.inputs])
             extras.append(Quantity(name=node.name, expression=expression, value=str(value), needed=False))
     return tuple(extras)
-
-
-def _free(nodes: list[_Node], told: tuple[Sentence, ...], item: str) -> Free:
-    by_name = {node.name: node for node in nodes}
-    return Free(
-        told,
-        step=lambda name: Sentence(by_name[name].relation, _slots(nodes, by_name[name], item)),
-        needs=lambda name: tuple(nodes[i].name for i in by_name[name].inputs),
-    )
 
 
 def _slots(nodes: list[_Node], node: _Node, item: str) -> dict[str, str]:

@@ -3,7 +3,7 @@
 from random import Random
 from typing import Literal
 
-from stepforge.generators.draft import Draft, Free, Say, Sentence, plus
+from stepforge.generators.draft import Draft, Say, Sentence, plus
 from stepforge.generators.family import Family
 from stepforge.generators.wording.grammar import plain_text
 from stepforge.grading.exact import Exact
@@ -39,7 +39,7 @@ def _affine(rng: Random, level: int) -> Draft:
         question=plain_text(told),
         work=lambda say: _affine_work(start, factor, shift, last, say),
         shape=f"affine {factor} {shift} {last}",
-        free=Free(told, lambda name: _sentence("affine", name)),
+        told=told,
     )
 
 
@@ -57,7 +57,7 @@ def _sums(rng: Random, level: int) -> Draft:
         question=plain_text(told),
         work=lambda say: _sums_work(first, second, last, say),
         shape=f"sums {first} {last}",
-        free=Free(told, lambda name: _sentence("series", name)),
+        told=told,
     )
 
 
@@ -65,9 +65,3 @@ def _sums_work(first: int, second: int, last: int, say: Say) -> Exact:
     for i in range(3, last + 1):
         first, second = second, say(f"t{i}", f"{first} + {second}", first + second)
     return second
-
-
-def _sentence(rule: str, name: str) -> Sentence:
-    number = int(name[1:])
-    ending = {1: "st", 2: "nd", 3: "rd"}.get(number, "th")
-    return Sentence(rule, {"k": str(number), "kth": f"{number}{ending}", "who": f"term {number}"})
