@@ -7,6 +7,7 @@ honest ``say`` records the truth; one that returns a wrong value shows how the s
 from collections.abc import Callable
 from typing import NamedTuple, Protocol, TypeVar
 
+from stepforge.generators.wording.grammar import plain_text
 from stepforge.grading.exact import Exact
 from stepforge.schemas.problem import AnswerKind, Quantity
 
@@ -31,7 +32,8 @@ class Sentence(NamedTuple):
 class Draft(NamedTuple):
     """A problem before it has an id."""
 
-    question: str
+    question: str | tuple[Sentence, ...]
+    """A text, or the sentences that every wording draws in its own way."""
     work: Callable[[Say], Exact]
     """Says every needed step in order and returns the answer."""
     shape: str
@@ -39,8 +41,10 @@ class Draft(NamedTuple):
     answer_kind: AnswerKind = "integer"
     extras: tuple[Quantity, ...] = ()
     """Quantities that are true and not needed."""
-    told: tuple[Sentence, ...] = ()
-    """The sentences of the question, which free wording draws anew; none for a family that has no other wording."""
+
+    @property
+    def plain_question(self) -> str:
+        return self.question if isinstance(self.question, str) else plain_text(self.question)
 
 
 def plus(a: int | str, b: int) -> str:

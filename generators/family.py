@@ -73,11 +73,10 @@ class Family(ProblemFamily):
         draft, level = self.draw(seed, index)
         transcript = Transcript()
         answer = draft.work(transcript)
-        source, question = self.kind, draft.question
+        source, question = self.kind, draft.plain_question
         if self.wording != "plain":
             source = f"{self.kind}_{self.wording}"
-            rng = rng_of(seed, "wording", self.kind, index)
-            question = free_question(draft.told, rng, long=self.wording == "long") or question
+            question = free_question(draft, rng_of(seed, "wording", self.kind, index), long=self.wording == "long")
         return Problem(
             id=f"{source}-{seed}-{index:07d}",
             source=source,
@@ -131,8 +130,10 @@ class WorkedFamily(ProblemFamily):
         )
 
 
-def free_question(told: tuple[Sentence, ...], rng: Random, *, long: bool = False) -> str:
-    sentences = (*told, Sentence("q_long")) if long and told else told
+def free_question(draft: Draft, rng: Random, *, long: bool = False) -> str:
+    if isinstance(draft.question, str):
+        return draft.question
+    sentences = (*draft.question, Sentence("q_long")) if long else draft.question
     return " ".join(grammar("questions").draw(rng, sentence.rule, sentence.slots) for sentence in sentences)
 
 

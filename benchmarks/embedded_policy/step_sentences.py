@@ -55,9 +55,10 @@ def _held_out(rule: str, form: str) -> bool:
 
 def step_sentences(draft: Draft) -> StepSentences:
     """Raises ValueError: the draft has no free wording."""
-    if not draft.told:
+    told = draft.question
+    if isinstance(told, str):
         raise ValueError("the draft has no free wording")
-    rule, slots = draft.told[0]
+    rule, slots = told[0]
     match rule:
         case "q_fractions":
             operators = slots["text"].split()[1::2]
@@ -71,11 +72,11 @@ def step_sentences(draft: Draft) -> StepSentences:
         case "q_affine" | "q_series":
             return StepSentences(lambda name: _of_term(rule.removeprefix("q_"), name))
         case "q_price":
-            return _of_bill(draft.told)
+            return _of_bill(told)
         case "q_room":
-            return _of_rooms(draft.told)
+            return _of_rooms(told)
         case _:
-            return _of_quantities(draft.told)
+            return _of_quantities(told)
 
 
 def _of_equation(name: str) -> Sentence:

@@ -6,7 +6,6 @@ from typing import ClassVar, Literal, NamedTuple
 
 from stepforge.generators.draft import MOST_PARTS, Draft, Say, Sentence, Transcript, plus
 from stepforge.generators.family import Family
-from stepforge.generators.wording.grammar import plain_text
 from stepforge.grading.exact import Exact
 
 ROOMS = "kitchen hall office attic garage studio library bedroom workshop cellar".split()
@@ -100,13 +99,11 @@ def _wall(room: _Room, place: int, say: Say) -> int:
 
 
 def _draft(plan: _Plan) -> Draft:
-    told = tuple(_told(plan))
     parts = " ".join("gap" if any(room.gap) else "whole" for room in plan.rooms)
     return Draft(
-        question=plain_text(told),
+        question=tuple(_told(plan)),
         work=lambda say: _work(plan, say),
         shape=f"{'wall' if plan.wall else 'floor'} {parts} {plan.compared} {plan.take} {bool(plan.spare)}",
-        told=told,
     )
 
 

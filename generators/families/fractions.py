@@ -9,7 +9,6 @@ from typing import ClassVar, Literal
 
 from stepforge.generators.draft import Draft, Say, Sentence
 from stepforge.generators.family import LONG_STEPS, Family
-from stepforge.generators.wording.grammar import plain_text
 from stepforge.grading.exact import Exact
 
 DENOMINATORS = (5, 7, 9, 11, 13, 17, 19, 23)
@@ -70,13 +69,11 @@ def _fraction(rng: Random, denominator: int) -> Fraction:
 
 def _draft(terms: list[tuple[str, Fraction]]) -> Draft:
     text = "".join(f" {operator} {operand}" if operator else str(operand) for operator, operand in terms)
-    told = (Sentence("q_fractions", {"text": text}),)
     return Draft(
-        question=plain_text(told),
+        question=(Sentence("q_fractions", {"text": text}),),
         work=lambda say: _work(terms, say),
         shape=" ".join(f"{operator}{operand.denominator}" for operator, operand in terms),
         answer_kind="rational",
-        told=told,
     )
 
 

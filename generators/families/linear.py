@@ -6,7 +6,6 @@ from typing import Literal, NamedTuple
 
 from stepforge.generators.draft import Draft, Say, Sentence, plus
 from stepforge.generators.family import Family
-from stepforge.generators.wording.grammar import plain_text
 from stepforge.grading.exact import Exact, Polynomial
 
 
@@ -51,13 +50,11 @@ class LinearEquation(Family):
 
 def _draft(left: _Side, right: _Side, extra: _Side | None) -> Draft:
     text = f"{left}{'' if extra is None else f' + {extra}'} = {right}"
-    told = (Sentence("q_linear", {"text": text}),)
     return Draft(
-        question=plain_text(told),
+        question=(Sentence("q_linear", {"text": text}),),
         work=lambda say: _work(left, right, extra, say),
         shape=f"{_shape(left)}{'' if extra is None else '+' + _shape(extra)}={_shape(right)} {_numbers(left, extra)}",
         answer_kind="rational",
-        told=told,
     )
 
 

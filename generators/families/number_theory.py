@@ -5,7 +5,6 @@ from typing import ClassVar, Literal
 
 from stepforge.generators.draft import Draft, Say, Sentence
 from stepforge.generators.family import LONG_STEPS, Family
-from stepforge.generators.wording.grammar import plain_text
 from stepforge.grading.exact import Exact
 
 LARGEST = 120
@@ -34,12 +33,10 @@ def _gcd(rng: Random, level: int) -> Draft:
         a, b = a * rng.randint(1, 2) + b, a
     if a > LARGEST * level or (level >= 4 and a < LARGEST):
         return _gcd(rng, level)
-    told = (Sentence("q_gcd", {"a": str(a), "b": str(b)}),)
     return Draft(
-        question=plain_text(told),
+        question=(Sentence("q_gcd", {"a": str(a), "b": str(b)}),),
         work=lambda say: _euclid(a, b, say),
         shape=f"gcd {steps} {a % 12}",
-        told=told,
     )
 
 
@@ -55,12 +52,10 @@ def _power(rng: Random, level: int) -> Draft:
     modulus = rng.randint(4 + level, 7 + 2 * level)
     number = rng.randint(2, min(modulus - 1, 5 + level))
     exponent = LONG_STEPS.get(level, level + 1) + 1
-    told = (Sentence("q_power", {"text": f"{number}^{exponent}", "b": str(modulus)}),)
     return Draft(
-        question=plain_text(told),
+        question=(Sentence("q_power", {"text": f"{number}^{exponent}", "b": str(modulus)}),),
         work=lambda say: _powers(number, exponent, modulus, say),
         shape=f"power {exponent} {modulus}",
-        told=told,
     )
 
 

@@ -5,7 +5,6 @@ from typing import Literal
 
 from stepforge.generators.draft import Draft, Say, Sentence, plus
 from stepforge.generators.family import Family
-from stepforge.generators.wording.grammar import plain_text
 from stepforge.grading.exact import Exact, Polynomial
 
 Task = Literal["derivative", "value", "sum", "slope", "combination"]
@@ -49,13 +48,11 @@ def _draft(task: Task, p: Polynomial, q: Polynomial, at: int, factor: int, *, sy
         value = say("d", "", value.derivative) if task != "value" else value
         return _value(value, at, say) if valued else value
 
-    told = (Sentence("q_polynomials", {"lets": lets, "wanted": wanted}),)
     return Draft(
-        question=plain_text(told),
+        question=(Sentence("q_polynomials", {"lets": lets, "wanted": wanted}),),
         work=work,
         shape=f"{task} {symbolic} {_shape(p)} {_shape(q) if both else ''}{ending}",
         answer_kind="integer" if valued else "expression",
-        told=told,
     )
 
 

@@ -7,7 +7,6 @@ from typing import ClassVar, Literal, NamedTuple
 from stepforge.generators.draft import MOST_PARTS, Draft, Say, Sentence, Transcript, plus
 from stepforge.generators.families.quantities import PEOPLE
 from stepforge.generators.family import Family
-from stepforge.generators.wording.grammar import plain_text
 from stepforge.grading.exact import Exact
 
 THINGS = "coat hat lamp book shirt chair plate clock mug bag ball kite".split()
@@ -114,13 +113,11 @@ def _cost(article: _Article, place: int, say: Say) -> int:
 
 
 def _draft(bill: _Bill) -> Draft:
-    told = tuple(_told(bill))
     return Draft(
-        question=plain_text(told),
+        question=tuple(_told(bill)),
         work=lambda say: _work(bill, say),
         shape=" ".join(article.shape for article in bill.articles)
         + f"{' coupon' * bool(bill.coupon)}{' fee' * bool(bill.fee)}{' change' * bill.pays}",
-        told=told,
     )
 
 

@@ -12,7 +12,6 @@ from pydantic import Field
 
 from stepforge.generators.draft import Draft, Say, Sentence
 from stepforge.generators.family import LONG_STEPS, Family
-from stepforge.generators.wording.grammar import plain_text
 from stepforge.grading.exact import Exact
 from stepforge.schemas.problem import Quantity
 
@@ -80,11 +79,10 @@ class Quantities(Family):
         told += (Sentence("q_how_many", {"who": target, "item": item}),)
         needed = _ancestors(nodes, chain[-1])
         return Draft(
-            question=plain_text(told),
+            question=told,
             work=lambda say: _work(nodes, needed, say),
             shape=" ".join(f"{n.relation}{n.inputs}" for n in nodes) + f" -> {chain[-1]}",
             extras=_extras(nodes, needed),
-            told=told,
         )
 
 

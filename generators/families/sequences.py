@@ -5,7 +5,6 @@ from typing import Literal
 
 from stepforge.generators.draft import Draft, Say, Sentence, plus
 from stepforge.generators.family import Family
-from stepforge.generators.wording.grammar import plain_text
 from stepforge.grading.exact import Exact
 
 LARGEST = 100
@@ -34,12 +33,10 @@ def _affine(rng: Random, level: int) -> Draft:
         return _affine(rng, level)
     moved = f"{'minus' if shift < 0 else 'plus'} {abs(shift)}"
     slots = {"first": str(start), "factor": str(factor), "shift": moved, "k": str(last)}
-    told = (Sentence("q_affine", slots),)
     return Draft(
-        question=plain_text(told),
+        question=(Sentence("q_affine", slots),),
         work=lambda say: _affine_work(start, factor, shift, last, say),
         shape=f"affine {factor} {shift} {last}",
-        told=told,
     )
 
 
@@ -52,12 +49,10 @@ def _affine_work(start: int, factor: int, shift: int, last: int, say: Say) -> Ex
 
 def _sums(rng: Random, level: int) -> Draft:
     first, second, last = rng.randint(1, 3 + 3 * level), rng.randint(1, 3 + 3 * level), level + 3
-    told = (Sentence("q_series", {"first": str(first), "second": str(second), "k": str(last)}),)
     return Draft(
-        question=plain_text(told),
+        question=(Sentence("q_series", {"first": str(first), "second": str(second), "k": str(last)}),),
         work=lambda say: _sums_work(first, second, last, say),
         shape=f"sums {first} {last}",
-        told=told,
     )
 
 

@@ -118,7 +118,8 @@ class ShardWork:
         report = made.report(stage, index)
         self.check_session()
         stamp = self._stamp(stage, task)
-        _write_aside(self.layout.brought(index), made.brought if stage == "generate" else None, Brought, stamp)
+        if stage == "generate":
+            _write_aside(self.layout.brought(index), made.brought, Brought, stamp)
         _write_aside(self.layout.rejected(stage, index), made.rejected, Rejected, stamp)
         _write_aside(self.layout.failures(stage, index), made.failures, Failure, stamp)
         if stage == "generate":
@@ -152,9 +153,9 @@ class ShardWork:
         return stamp
 
 
-def _write_aside(path: AnyPath, rows: Sequence[Record] | None, record: type[Record], stamp: ShardMetadata) -> None:
-    """Write rows set aside; if there are none, delete those of an earlier attempt. None: no such file."""
+def _write_aside(path: AnyPath, rows: Sequence[Record], record: type[Record], stamp: ShardMetadata) -> None:
+    """Write rows set aside; if there are none, delete those of an earlier attempt."""
     if rows:
         write_shard(path, rows, record, stamp)
-    elif rows is not None:
+    else:
         path.unlink(missing_ok=True)

@@ -89,7 +89,7 @@ def test_wording_changes_the_question_and_nothing_else(family: type[Family], wor
 @every_family
 def test_a_question_has_many_wordings(family: type[Family]) -> None:
     draft, _ = family(levels=(3,)).draw(5, 0)
-    assert len({free_question(draft.told, Random(i)) for i in range(60)}) > 6
+    assert len({free_question(draft, Random(i)) for i in range(60)}) > 6
 
 
 @every_family
