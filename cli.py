@@ -11,13 +11,20 @@ import typer
 from typer.core import TyperGroup
 
 from stepforge.pipelines.command_line import looking, making, measuring, running, serving
+from stepforge.pipelines.command_line.options import one_line_errors
 from stepforge.pipelines.terminal.output import say, say_traceback
 
+RESUMING = ("run", "record", "bench")
+"""Commands that resume where they were stopped."""
 _UsageError: Any = typer.BadParameter.__mro__[1]  # of Typer's own copy of click, or the installed one
 
 
 class _Commands(TyperGroup):
-    """Reports a wrong command line as every other bad input: one line, exit code 2."""
+    """Reports what the user can fix, a wrong command line too, as one line and an exit code."""
+
+    def invoke(self, ctx: Any) -> Any:
+        with one_line_errors(lambda: ctx.invoked_subcommand in RESUMING):
+            return super().invoke(ctx)
 
     def main(self, *given: Any, **more: Any) -> NoReturn:
         try:

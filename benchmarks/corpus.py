@@ -94,7 +94,7 @@ def _every_shard(folder: Path, stage: ShardStage, copies: dict[str, str], near: 
         rows = 0
         async with PooledGrader() as grader:
             gate = EngineGate(ScriptedEngine(ScriptedEngineSettings()), UNBOUNDED)
-            work = ShardWork(run, folder, grader, Engines(gate))
+            work = ShardWork(run, folder, grader, Engines({"engine": gate}))
             for shard in plan_shards(run, folder):
                 ids = [f"corpus:{i}" for i in range(shard.start, shard.stop)]
                 known = [{i: found[i] for i in ids if i in found} for found in (copies, near)]

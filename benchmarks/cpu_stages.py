@@ -81,7 +81,9 @@ class Run(NamedTuple):
 
     def work(self) -> ShardWork:
         engine = ScriptedEngine(ScriptedEngineSettings.model_validate(RUN["engine"]))
-        return ShardWork(self.settings, self.layout.folder, PooledGrader(), Engines(EngineGate(engine, UNBOUNDED)))
+        return ShardWork(
+            self.settings, self.layout.folder, PooledGrader(), Engines({"engine": EngineGate(engine, UNBOUNDED)})
+        )
 
 
 def make(run: Run) -> None:

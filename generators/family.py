@@ -7,8 +7,8 @@ from typing import ClassVar, Literal, NamedTuple
 
 from pydantic import Field, field_validator
 
-from stepforge.generators.draft import Draft, Free, Sentence, Transcript
-from stepforge.generators.wording.grammar import free_grammar
+from stepforge.generators.draft import Draft, Sentence, Transcript
+from stepforge.generators.wording.grammar import grammar
 from stepforge.schemas.problem import AnswerKind, Problem, Quantity, Reading, Truth
 from stepforge.schemas.record import Record
 from stepforge.schemas.seeds import rng_of
@@ -73,11 +73,10 @@ class Family(ProblemFamily):
         draft, level = self.draw(seed, index)
         transcript = Transcript()
         answer = draft.work(transcript)
-        source, question = self.kind, draft.question
+        source, question = self.kind, draft.plain_question
         if self.wording != "plain":
             source = f"{self.kind}_{self.wording}"
-            rng = rng_of(seed, "wording", self.kind, index)
-            question = free_question(draft.free, rng, long=self.wording == "long") if draft.free else question
+            question = free_question(draft, rng_of(seed, "wording", self.kind, index), long=self.wording == "long")
         return Problem(
             id=f"{source}-{seed}-{index:07d}",
             source=source,
@@ -131,9 +130,11 @@ class WorkedFamily(ProblemFamily):
         )
 
 
-def free_question(free: Free, rng: Random, *, long: bool = False) -> str:
-    sentences = (*free.question, Sentence("q_long")) if long else free.question
-    return " ".join(free_grammar().draw(rng, sentence.rule, sentence.slots) for sentence in sentences)
+def free_question(draft: Draft, rng: Random, *, long: bool = False) -> str:
+    if isinstance(draft.question, str):
+        return draft.question
+    sentences = (*draft.question, Sentence("q_long")) if long else draft.question
+    return " ".join(grammar("questions").draw(rng, sentence.rule, sentence.slots) for sentence in sentences)
 
 
 def group_of(kind: str, shape: str) -> str:

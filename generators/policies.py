@@ -1,7 +1,6 @@
 """The policies of a run: which one solves a problem, and which one completes its solutions."""
 
 from collections.abc import Awaitable, Callable, Mapping
-from types import MappingProxyType
 
 from stepforge.generators.policy import PolicySettings, PromptedPolicy
 from stepforge.generators.policy_settings import Way, way_of
@@ -14,14 +13,13 @@ class Policies:
 
     def __init__(
         self,
-        engine: Engine,
+        engines: Mapping[str, Engine],
         settings: PolicySettings,
-        judge: Engine | None = None,
         python: Callable[[str], Awaitable[str | None]] | None = None,
-        engines: Mapping[str, Engine] = MappingProxyType({}),
     ) -> None:
-        self.main = PromptedPolicy(engine, settings, judge, python)
-        self._judge, self._engines = judge or engine, engines
+        """``engines``: by their table of the run file."""
+        self.main = PromptedPolicy(engines["engine"], settings, engines.get("judge"), python)
+        self._engines = engines
         self._by_way: dict[tuple[str, bool], PromptedPolicy] = {}
 
     def solving(self, problem: Problem, *, supplied: bool = False) -> PromptedPolicy:
@@ -48,8 +46,8 @@ class Policies:
         key = (way.name, own_tokens)
         if key not in self._by_way:
             settings = self.main.settings.model_copy(update={**way.changes, "ways": (), "completer": None})
-            engine = self.main.engine if way.engine is None else self._engines[way.engine]
+            engine, judge = self._engines[way.table], self._engines.get("judge", self.main.engine)
             self._by_way[key] = PromptedPolicy(
-                engine, settings, self._judge, self.main.python, name=way.name, own_tokens=own_tokens
+                engine, settings, judge, self.main.python, name=way.name, own_tokens=own_tokens
             )
         return self._by_way[key]

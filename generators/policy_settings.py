@@ -29,6 +29,11 @@ class Way(Record):
     top_p: float | None = Field(default=None, gt=0, le=1)
 
     @property
+    def table(self) -> str:
+        """The table of its engine in the run file."""
+        return f"engines.{self.engine}" if self.engine else "engine"
+
+    @property
     def changes(self) -> dict[str, object]:
         changed = self.model_dump(exclude={"name", "share", "engine"})
         return {name: value for name, value in changed.items() if value is not None}

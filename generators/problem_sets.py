@@ -14,7 +14,7 @@ from pydantic import Field, model_validator
 from stepforge.generators.cells import Cells
 from stepforge.generators.code_tests import asked_by_name, known_solution, unit_tests
 from stepforge.generators.columns import as_text, asked_in, lookup
-from stepforge.generators.supplied import PEOPLE, BroughtSolution, solutions_of
+from stepforge.generators.supplied import PEOPLE, Brought, solutions_of
 from stepforge.schemas.problem import AnswerKind, KeptColumn, Problem
 from stepforge.schemas.record import Record
 from stepforge.schemas.seeds import seed_of
@@ -166,7 +166,7 @@ class SourceItem(Record):
     """A problem and the solutions that came with it."""
 
     problem: Problem
-    solutions: tuple[BroughtSolution, ...] = ()
+    solutions: tuple[Brought, ...] = ()
 
 
 def row_to_problem(part: ProblemSet, row: Mapping[str, object], number: int, source: str) -> SourceItem:

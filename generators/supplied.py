@@ -2,7 +2,7 @@
 
 import re
 from bisect import bisect_right
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from itertools import accumulate
 
 from stepforge.generators.cells import Cells
@@ -16,22 +16,14 @@ PEOPLE = ("first_error", "ratings", "error_span")
 """The fields that hold what people say; a set names one of them."""
 
 
-class BroughtSolution(Record):
-    """A solution that came with its problem: already cut into steps, or a text still to cut."""
+class Brought(Record):
+    """A solution that came with a problem instead of being sampled: cut into steps, or a text still to cut."""
 
-    steps: tuple[str, ...] = ()
+    problem_id: str = ""
     text: str = ""
+    steps: tuple[str, ...] = ()
+    """Joined with nothing between, they are the solution's text."""
     people: PeopleLabel | None = None
-
-    def cut(self, segment: Callable[[str], tuple[str, ...]]) -> tuple[str, ...]:
-        """Return its steps so that joined with nothing between they are the solution's text.
-
-        Steps that came as a list get a blank line after each but the last, unless one ends in a line break already.
-        """
-        if not self.steps:
-            return segment(self.text)
-        *first, last = self.steps
-        return (*(step if step.endswith("\n") else f"{step}\n\n" for step in first), last)
 
 
 class LabelMismatch(ValueError):
@@ -58,7 +50,7 @@ def on_steps(label: PeopleLabel, steps: Sequence[str]) -> PeopleLabel:
     return label
 
 
-def solutions_of(cells: Cells) -> tuple[BroughtSolution, ...]:
+def solutions_of(cells: Cells) -> tuple[Brought, ...]:
     field = "steps" if "steps" in cells.columns else "solution"
     value = cells.value(field)
     several = _several(field, value)
@@ -82,16 +74,21 @@ def _several(field: str, value: object) -> list[object] | None:
     return list(value) if nested else None
 
 
-def _solution(cells: Cells, field: str, value: object) -> BroughtSolution | None:
+def _solution(cells: Cells, field: str, value: object) -> Brought | None:
     if field == "steps":
         steps = _holding(cells, field, value).steps()
-        return BroughtSolution(steps=steps) if steps else None
+        return Brought(steps=_spaced(steps)) if steps else None
     try:
         answered = answered_in(value)
     except ValueError as error:
         cells.bad(field, str(error))
     text = _holding(cells, field, answered).text(field)
-    return BroughtSolution(text=text) if text else None
+    return Brought(text=text) if text else None
+
+
+def _spaced(steps: Sequence[str]) -> tuple[str, ...]:
+    """Return the steps with a blank line after each but the last, unless one ends in a line break already."""
+    return (*(step if step.endswith("\n") else f"{step}\n\n" for step in steps[:-1]), *steps[-1:])
 
 
 def _holding(cells: Cells, field: str, value: object) -> Cells:
@@ -100,7 +97,7 @@ def _holding(cells: Cells, field: str, value: object) -> Cells:
     return cells._replace(row=row)
 
 
-def _labeled(cells: Cells, field: str | None, said: object, solution: BroughtSolution) -> BroughtSolution:
+def _labeled(cells: Cells, field: str | None, said: object, solution: Brought) -> Brought:
     if field is None or said is None:
         return solution
     if field == "ratings":

@@ -61,7 +61,7 @@ def test_the_wheel_brings_one_name(wheel: Path) -> None:
     for name in ("pages/problems.html", "static/viewer.js", "static/katex/LICENSE", "static/katex/katex.min.js"):
         assert f"stepforge/pipelines/viewer/{name}" in names
     assert "stepforge/pipelines/bench/labelers.toml" in names
-    assert {"stepforge/py.typed", "stepforge/generators/wording/steps.txt"} <= set(names)
+    assert {"stepforge/py.typed", "stepforge/generators/wording/questions.txt"} <= set(names)
 
 
 @pytest.mark.slow

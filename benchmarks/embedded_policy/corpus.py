@@ -81,7 +81,7 @@ def examples(tokenizer: PreTrainedTokenizerFast, start: int, mix: Mix) -> Iterat
             yield to_learn(tokenizer, shown, [Piece(critique)])
         else:
             pieces = solution(draft, rng, slip_share=SLIP_SHARE, repair_share=mix.repair)
-            yield to_learn(tokenizer, f"{draft.question}\n", pieces)
+            yield to_learn(tokenizer, f"{draft.plain_question}\n", pieces)
         index += 1
 
 
@@ -108,10 +108,8 @@ def domain_solution(family: ProblemFamily, seed: int, index: int) -> tuple[str, 
 
 
 def _free(draft: Draft, rng: Random, repair_share: float, *, long: bool) -> tuple[str, list[Piece]]:
-    if draft.free is None:
-        raise ValueError("a family without free wording")
     lines = free_solution(draft, rng, slip_share=SLIP_SHARE, repair_share=repair_share, long=long)
-    return f"{free_question(draft.free, rng, long=long)}\n", [piece for line in lines for piece in line.pieces]
+    return f"{free_question(draft, rng, long=long)}\n", [piece for line in lines for piece in line.pieces]
 
 
 def to_learn(tokenizer: PreTrainedTokenizerFast, prompt: str, pieces: list[Piece]) -> Example:

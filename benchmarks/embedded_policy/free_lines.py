@@ -5,8 +5,8 @@ from random import Random
 from typing import Literal, NamedTuple
 
 from benchmarks.embedded_policy.slips import Piece, wrong_value
+from benchmarks.embedded_policy.step_sentences import Part, solution_grammar, step_sentences
 from stepforge.generators.draft import Draft, Sentence
-from stepforge.generators.wording.grammar import Part, free_grammar
 from stepforge.grading.exact import Exact, ExactError, evaluate
 from stepforge.grading.number_words import TENS, UNITS
 from stepforge.schemas.problem import Quantity
@@ -49,9 +49,7 @@ class Writer:
     """The rule of a value that is corrected at once."""
 
     def __init__(self, draft: Draft, rng: Random, part: Part) -> None:
-        if draft.free is None:
-            raise ValueError("the draft has no free wording")
-        self._free, self._rng, self._part = draft.free, rng, part
+        self._sentences, self._rng, self._part = step_sentences(draft), rng, part
         self._spoken = rng.random() < IN_WORDS
         self._lines: list[Line] = []
 
@@ -89,7 +87,7 @@ class Writer:
         value = slots["value"]
         if mark == "slip":
             slots = slots | {"value": f"{_OPEN}{value}{_CLOSE}"}
-        text = self._draw(self._free.step(quantity.name).rule, **slots)
+        text = self._draw(self._sentences.of(quantity.name).rule, **slots)
         if mark == "step" and text.endswith(value) and self._chance(CORRECTED):
             wrong = self._say(str(wrong_value(self._rng, _exact(quantity.value))))
             taken_back = self._draw(self.taken_back, wrong=f"{_OPEN}{wrong}{_CLOSE}", value=value)
@@ -97,18 +95,18 @@ class Writer:
         return text + self._draw("tail")
 
     def _slots(self, quantity: Quantity) -> dict[str, str]:
-        named = self._free.step(quantity.name).slots
+        named = self._sentences.of(quantity.name).slots
         slots = {**_operands(quantity.expression, self._say), **named, "value": self._say(quantity.value)}
         if self._spoken and named.get("n", "").isdecimal():
             slots["n"] = self._say(named["n"])
         return slots
 
     def _checked(self, quantity: Quantity) -> str:
-        about = self._free.step(quantity.name).slots.get("who", "")
+        about = self._sentences.of(quantity.name).slots.get("who", "")
         return self._draw("check", back=self._say(back_of(quantity) or ""), about=about and f" for {about}")
 
     def _restated(self, quantity: Quantity) -> str:
-        what = self._what(self._free.step(quantity.name))
+        what = self._what(self._sentences.of(quantity.name))
         return self._draw("restate", what=what, value=self._say(quantity.value))
 
     def _what(self, sentence: Sentence) -> str:
@@ -121,7 +119,7 @@ class Writer:
         return in_words(text) if self._spoken else text
 
     def _draw(self, rule: str, **slots: str) -> str:
-        return free_grammar().draw(self._rng, rule, slots, self._part)
+        return solution_grammar(self._part).draw(self._rng, rule, slots)
 
     def _chance(self, share: float) -> bool:
         return self._rng.random() < share

@@ -10,8 +10,8 @@ from random import Random
 from benchmarks.embedded_policy.free_lines import Line, Mark, Writer
 from benchmarks.embedded_policy.long_lines import LongWriter
 from benchmarks.embedded_policy.slips import consistent, slipped
+from benchmarks.embedded_policy.step_sentences import Part, step_sentences
 from stepforge.generators.draft import Draft, Transcript
-from stepforge.generators.wording.grammar import Part
 from stepforge.schemas.problem import Quantity
 
 
@@ -48,25 +48,24 @@ def free_solution(
 
 def _mark(draft: Draft, quantity: Quantity, truth: dict[str, Quantity]) -> Mark:
     """Return the class of a step after a slip: one that names nothing is right if it is right of some quantity."""
-    named = draft.free is not None and "who" in draft.free.step(quantity.name).slots
+    named = "who" in step_sentences(draft).of(quantity.name).slots
     same = [truth[quantity.name]] if named and quantity.name in truth else truth.values()
     said = (quantity.expression, quantity.value)
     return "step" if any((q.expression, q.value) == said for q in same) else "carried"
 
 
 def _inputs(draft: Draft, name: str, order: list[str]) -> tuple[str, ...]:
-    if draft.free is not None and draft.free.needs is not None:
-        return draft.free.needs(name)
-    return tuple(order[: order.index(name)])
+    needs = step_sentences(draft).needs
+    return tuple(order[: order.index(name)]) if needs is None else needs(name)
 
 
 def _order(draft: Draft, names: list[str], rng: Random) -> list[str]:
     """Return the steps in an order in which each comes after those that it needs."""
-    if draft.free is None or draft.free.needs is None:
+    if (needs := step_sentences(draft).needs) is None:
         return names
     left, order = list(names), []
     while left:
-        ready = [name for name in left if not set(draft.free.needs(name)) & set(left)]
+        ready = [name for name in left if not set(needs(name)) & set(left)]
         order.append(rng.choice(ready))
         left.remove(order[-1])
     return order

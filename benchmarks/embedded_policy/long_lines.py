@@ -4,8 +4,8 @@ import re
 from random import Random
 
 from benchmarks.embedded_policy.free_lines import ABANDONED, Mark, Writer, back_of
+from benchmarks.embedded_policy.step_sentences import Part
 from stepforge.generators.draft import Draft
-from stepforge.generators.wording.grammar import Part
 from stepforge.schemas.problem import Quantity
 
 SHORTEST, LONGEST = 20, 80
@@ -44,7 +44,7 @@ class LongWriter(Writer):
         self._stated[quantity.name] = quantity
 
     def _before(self, quantity: Quantity) -> list[str]:
-        sentence = self._free.step(quantity.name)
+        sentence = self._sentences.of(quantity.name)
         what = self._what(sentence) if "who" in sentence.slots else self._draw("the_next").lower()
         sentences = [self._draw("turn", what=what)] if self._chance(TURN) else []
         reasons = [self._draw(f"why_{sentence.rule}", **self._slots(quantity))] if self._chance(WHY) else []
@@ -52,9 +52,9 @@ class LongWriter(Writer):
 
     def _recalled(self, quantity: Quantity) -> list[str]:
         """Recall values that the step builds on, where they have a name."""
-        needed = self._free.needs(quantity.name) if self._free.needs else tuple(self._stated)[-1:]
+        needed = self._sentences.needs(quantity.name) if self._sentences.needs else tuple(self._stated)[-1:]
         used = [self._stated[name] for name in needed if name in self._stated]
-        named = [(self._free.step(q.name), q.value) for q in used if q.value in quantity.expression.split()]
+        named = [(self._sentences.of(q.name), q.value) for q in used if q.value in quantity.expression.split()]
         return [
             self._draw("recall", what=self._what(sentence), value=self._say(value))
             for sentence, value in named
@@ -62,7 +62,7 @@ class LongWriter(Writer):
         ]
 
     def _after(self, quantity: Quantity, mark: Mark) -> list[str]:
-        slots = self._free.step(quantity.name).slots
+        slots = self._sentences.of(quantity.name).slots
         sentences = [self._draw("unit", **slots)] if "item" in slots and self._chance(UNIT) else []
         if mark != "slip" and back_of(quantity) and self._chance(CHECK):
             sentences.append(self._checked(quantity))

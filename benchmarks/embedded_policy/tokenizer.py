@@ -28,12 +28,12 @@ def _corpus(problems_per_family: int) -> Iterator[str]:
         for index in range(problems_per_family):
             draft, _ = part.draw(0, index)
             rng = rng_of(0, "tokenizer", index)
-            yield f"{draft.question}\n"
+            yield f"{draft.plain_question}\n"
             yield "".join(piece.text for piece in solution(draft, rng, slip_share=0.5, repair_share=0.5))
             yield "".join(check(draft, rng))
-            if draft.free is not None:
+            if not isinstance(draft.question, str):
                 for long in (False, True):
-                    yield free_question(draft.free, rng, long=long)
+                    yield free_question(draft, rng, long=long)
                     lines = free_solution(draft, rng, slip_share=0.5, repair_share=0.5, long=long)
                     yield "".join(line.text for line in lines)
     for worked in DOMAINS:

@@ -67,7 +67,7 @@ def check(draft: Draft, rng: Random) -> Check:
     shown = _shown(draft, rng, true)
     error = next((i for i, line in enumerate(shown) if i >= len(true) or line != true[i]), None)
     return Check(
-        prompt=PROMPT.format(question=draft.question, wording=rng.choice(WORDINGS), steps=numbered(shown)),
+        prompt=PROMPT.format(question=draft.plain_question, wording=rng.choice(WORDINGS), steps=numbered(shown)),
         critique=critique(shown, true, error),
     )
 

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from random import Random
 from typing import ClassVar, Literal, NamedTuple
 
-from stepforge.generators.draft import MOST_PARTS, Draft, Free, Say, Sentence, Transcript, needs_of_parts, plus
+from stepforge.generators.draft import MOST_PARTS, Draft, Say, Sentence, Transcript, plus
 from stepforge.generators.family import Family
 from stepforge.grading.exact import Exact
 
@@ -12,22 +12,6 @@ ROOMS = "kitchen hall office attic garage studio library bedroom workshop cellar
 HOLES = "shaft pond pillar fountain staircase".split()
 LARGEST = 900
 """No value of an honest solution is above this."""
-FLOOR, WALL = ("area", "hole", "rest"), ("side", "walls", "open")
-ENDS = ("take", "more")
-SENTENCES = {"side": "half_around", "walls": "around", "open": "doors", "take": "covering", "more": "spare"}
-PLAIN = {
-    "q_room": "The {room} is {n} by {m} meters.",
-    "q_hole": "A {hole} of {n} by {m} meters takes up a part of the {room}.",
-    "q_doors": "The doors of the {room} are {n} meters wide.",
-    "q_tiles": "A square meter takes {n} tiles.",
-    "q_nails": "A meter of wall takes {n} nails.",
-    "q_spare": "{n} more {piece} are bought to spare.",
-    "q_floor": "How many square meters of floor are there?",
-    "q_wall": "How many meters of wall are there?",
-    "q_larger": "How many square meters of floor does the {room} have more than the {other}?",
-    "q_longer": "How many meters of wall does the {room} have more than the {other}?",
-    "q_pieces": "How many {piece} are bought?",
-}
 
 
 class _Room(NamedTuple):
@@ -115,23 +99,12 @@ def _wall(room: _Room, place: int, say: Say) -> int:
 
 
 def _draft(plan: _Plan) -> Draft:
-    told = tuple(_told(plan))
     parts = " ".join("gap" if any(room.gap) else "whole" for room in plan.rooms)
     return Draft(
-        question=" ".join(PLAIN[sentence.rule].format(**sentence.slots) for sentence in told),
+        question=tuple(_told(plan)),
         work=lambda say: _work(plan, say),
         shape=f"{'wall' if plan.wall else 'floor'} {parts} {plan.compared} {plan.take} {bool(plan.spare)}",
-        free=Free(told, lambda name: _sentence(plan, name), _needs),
     )
-
-
-def _needs(name: str) -> tuple[str, ...]:
-    # The hole can be worked out before the room around it.
-    if name.startswith("hole"):
-        return ()
-    if name.startswith(("sum", *ENDS)):
-        return needs_of_parts(name, (*FLOOR, *WALL), ENDS)
-    return needs_of_parts(name, WALL if name.startswith(WALL) else FLOOR, ENDS)
 
 
 def _told(plan: _Plan) -> Iterator[Sentence]:
@@ -151,13 +124,3 @@ def _told(plan: _Plan) -> Iterator[Sentence]:
         yield Sentence("q_longer" if plan.wall else "q_larger", {"room": first.name, "other": second.name})
     else:
         yield Sentence("q_pieces" if plan.take else "q_wall" if plan.wall else "q_floor", slots)
-
-
-def _sentence(plan: _Plan, name: str) -> Sentence:
-    kind = name.rstrip("0123456789")
-    if kind == "sum":
-        return Sentence("compared" if plan.compared else "joined", {"thing": "wall" if plan.wall else "floor"})
-    if kind in ENDS:
-        return Sentence(SENTENCES[kind], {"piece": plan.piece, "unit": "meter" if plan.wall else "square meter"})
-    room = plan.rooms[int(name[len(kind) :]) - 1]
-    return Sentence(SENTENCES.get(kind, kind), {"room": room.name, "hole": room.hole})

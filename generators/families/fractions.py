@@ -7,7 +7,7 @@ from operator import add, mul, sub
 from random import Random
 from typing import ClassVar, Literal
 
-from stepforge.generators.draft import Draft, Free, Say, Sentence
+from stepforge.generators.draft import Draft, Say, Sentence
 from stepforge.generators.family import LONG_STEPS, Family
 from stepforge.grading.exact import Exact
 
@@ -70,14 +70,10 @@ def _fraction(rng: Random, denominator: int) -> Fraction:
 def _draft(terms: list[tuple[str, Fraction]]) -> Draft:
     text = "".join(f" {operator} {operand}" if operator else str(operand) for operator, operand in terms)
     return Draft(
-        question=f"Compute from left to right: {text}",
+        question=(Sentence("q_fractions", {"text": text}),),
         work=lambda say: _work(terms, say),
         shape=" ".join(f"{operator}{operand.denominator}" for operator, operand in terms),
         answer_kind="rational",
-        free=Free(
-            question=(Sentence("q_fractions", {"text": text}),),
-            step=lambda name: Sentence({"+": "plus", "-": "minus", "*": "product"}[terms[int(name[1:])][0]]),
-        ),
     )
 
 

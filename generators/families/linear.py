@@ -4,7 +4,7 @@ from fractions import Fraction
 from random import Random
 from typing import Literal, NamedTuple
 
-from stepforge.generators.draft import Draft, Free, Say, Sentence, plus
+from stepforge.generators.draft import Draft, Say, Sentence, plus
 from stepforge.generators.family import Family
 from stepforge.grading.exact import Exact, Polynomial
 
@@ -24,23 +24,6 @@ class _Side(NamedTuple):
             return str(Polynomial([self.constant, self.bracket]))
         product = f"{self.bracket}({Polynomial([self.shift, 1])})"
         return plus(product, self.constant) if self.constant else product
-
-
-NEEDS: dict[str, tuple[str, ...]] = {
-    "L2": ("L1",),
-    "N": ("L1", "L2", "M"),
-    "R2": ("R1",),
-    "C": ("A",),
-    "D": ("L1", "L2", "M", "N", "R1", "R2"),
-    "x": ("L1", "L2", "M", "N", "R1", "R2", "A", "C", "D"),
-}
-"""Which steps a step builds on, where they are there."""
-SENTENCES = {"M": "bracket", "N": "collect", "A": "slope", "C": "slope", "D": "move", "x": "unknown"}
-
-
-def _sentence(name: str) -> Sentence:
-    rule = SENTENCES.get(name) or ("bracket" if name.endswith("1") else "collect")
-    return Sentence(rule, {"side": "right" if name.startswith("R") else "left"})
 
 
 class LinearEquation(Family):
@@ -68,13 +51,10 @@ class LinearEquation(Family):
 def _draft(left: _Side, right: _Side, extra: _Side | None) -> Draft:
     text = f"{left}{'' if extra is None else f' + {extra}'} = {right}"
     return Draft(
-        question=f"Solve for x: {text}",
+        question=(Sentence("q_linear", {"text": text}),),
         work=lambda say: _work(left, right, extra, say),
         shape=f"{_shape(left)}{'' if extra is None else '+' + _shape(extra)}={_shape(right)} {_numbers(left, extra)}",
         answer_kind="rational",
-        free=Free(
-            question=(Sentence("q_linear", {"text": text}),), step=_sentence, needs=lambda name: NEEDS.get(name, ())
-        ),
     )
 
 

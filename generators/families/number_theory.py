@@ -3,7 +3,7 @@
 from random import Random
 from typing import ClassVar, Literal
 
-from stepforge.generators.draft import Draft, Free, Say, Sentence
+from stepforge.generators.draft import Draft, Say, Sentence
 from stepforge.generators.family import LONG_STEPS, Family
 from stepforge.grading.exact import Exact
 
@@ -34,10 +34,9 @@ def _gcd(rng: Random, level: int) -> Draft:
     if a > LARGEST * level or (level >= 4 and a < LARGEST):
         return _gcd(rng, level)
     return Draft(
-        question=f"Find the greatest common divisor of {a} and {b}.",
+        question=(Sentence("q_gcd", {"a": str(a), "b": str(b)}),),
         work=lambda say: _euclid(a, b, say),
         shape=f"gcd {steps} {a % 12}",
-        free=Free((Sentence("q_gcd", {"a": str(a), "b": str(b)}),), lambda name: Sentence("remainder")),
     )
 
 
@@ -54,12 +53,9 @@ def _power(rng: Random, level: int) -> Draft:
     number = rng.randint(2, min(modulus - 1, 5 + level))
     exponent = LONG_STEPS.get(level, level + 1) + 1
     return Draft(
-        question=f"Find the remainder of {number}^{exponent} divided by {modulus}.",
+        question=(Sentence("q_power", {"text": f"{number}^{exponent}", "b": str(modulus)}),),
         work=lambda say: _powers(number, exponent, modulus, say),
         shape=f"power {exponent} {modulus}",
-        free=Free(
-            (Sentence("q_power", {"text": f"{number}^{exponent}", "b": str(modulus)}),), lambda name: Sentence("power")
-        ),
     )
 
 

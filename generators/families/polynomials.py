@@ -3,9 +3,9 @@
 from random import Random
 from typing import Literal
 
-from stepforge.generators.draft import Draft, Free, Say, Sentence, plus
+from stepforge.generators.draft import Draft, Say, Sentence, plus
 from stepforge.generators.family import Family
-from stepforge.grading.exact import MAX_DEGREE, Exact, Polynomial
+from stepforge.grading.exact import Exact, Polynomial
 
 Task = Literal["derivative", "value", "sum", "slope", "combination"]
 BY_LEVEL: dict[int, tuple[Task, ...]] = {
@@ -49,24 +49,11 @@ def _draft(task: Task, p: Polynomial, q: Polynomial, at: int, factor: int, *, sy
         return _value(value, at, say) if valued else value
 
     return Draft(
-        question=f"Let {lets}. Find {wanted}.",
+        question=(Sentence("q_polynomials", {"lets": lets, "wanted": wanted}),),
         work=work,
         shape=f"{task} {symbolic} {_shape(p)} {_shape(q) if both else ''}{ending}",
         answer_kind="integer" if valued else "expression",
-        free=Free((Sentence("q_polynomials", {"lets": lets, "wanted": wanted}),), _sentence, _needs),
     )
-
-
-def _sentence(name: str) -> Sentence:
-    return Sentence({"m": "multiple", "s": "total", "d": "derivative", "u": "term", "v": "adding"}[name[0]])
-
-
-def _needs(name: str) -> tuple[str, ...]:
-    """Terms may be worked out in any order, before they are added up."""
-    if name[0] != "v":
-        return tuple("msd"[: "msdu".index(name[0])])
-    terms = tuple(f"u{power}" for power in range(1, MAX_DEGREE + 1))
-    return (*terms, *(f"v{position}" for position in range(1, int(name[1:]))))
 
 
 def _value(p: Polynomial, at: int, say: Say) -> Exact:

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from random import Random
 from typing import ClassVar, Literal, NamedTuple
 
-from stepforge.generators.draft import MOST_PARTS, Draft, Free, Say, Sentence, Transcript, needs_of_parts, plus
+from stepforge.generators.draft import MOST_PARTS, Draft, Say, Sentence, Transcript, plus
 from stepforge.generators.families.quantities import PEOPLE
 from stepforge.generators.family import Family
 from stepforge.grading.exact import Exact
@@ -14,22 +14,6 @@ PERCENTAGES = (5, 10, 15, 20, 25, 30, 40, 50, 60, 75)
 NOTES = (10, 20, 50, 100, 200, 500, 1000)
 LARGEST = 900
 """No value of an honest solution is above this."""
-PARTS = ("part", "price", "cost")
-ENDS = ("off", "fee", "change")
-PLAIN = {
-    "q_price": "A {thing} costs {n} dollars.",
-    "q_fall_percent": "The price of the {thing} falls by {n} percent.",
-    "q_rise_percent": "The price of the {thing} rises by {n} percent.",
-    "q_fall_amount": "The price of the {thing} falls by {n} dollars.",
-    "q_rise_amount": "The price of the {thing} rises by {n} dollars.",
-    "q_buys": "{who} buys a {thing}.",
-    "q_buys_many": "{who} buys {many} {thing}s.",
-    "q_coupon": "A coupon takes {n} dollars off the bill.",
-    "q_fee": "Delivery adds {n} dollars to the bill.",
-    "q_change": "{who} pays with {n} dollars. How many dollars of change does {who} get?",
-    "q_bill": "How many dollars does {who} pay?",
-}
-SENTENCES = {"part": "percent", "cost": "several", "sum": "joined", "off": "coupon", "fee": "fee", "change": "change"}
 
 
 class _Article(NamedTuple):
@@ -129,13 +113,11 @@ def _cost(article: _Article, place: int, say: Say) -> int:
 
 
 def _draft(bill: _Bill) -> Draft:
-    told = tuple(_told(bill))
     return Draft(
-        question=" ".join(PLAIN[sentence.rule].format(**sentence.slots) for sentence in told),
+        question=tuple(_told(bill)),
         work=lambda say: _work(bill, say),
         shape=" ".join(article.shape for article in bill.articles)
         + f"{' coupon' * bool(bill.coupon)}{' fee' * bool(bill.fee)}{' change' * bill.pays}",
-        free=Free(told, lambda name: _sentence(bill, name), lambda name: needs_of_parts(name, PARTS, ENDS)),
     )
 
 
@@ -153,12 +135,3 @@ def _told(bill: _Bill) -> Iterator[Sentence]:
     if bill.fee:
         yield Sentence("q_fee", {"n": str(bill.fee)})
     yield Sentence("q_change" if bill.pays else "q_bill", {"who": bill.buyer, "n": str(bill.note)})
-
-
-def _sentence(bill: _Bill, name: str) -> Sentence:
-    kind = name.rstrip("0123456789")
-    if kind not in PARTS:
-        return Sentence(SENTENCES[kind], {"thing": "bill"})
-    article = bill.articles[int(name[len(kind) :]) - 1]
-    moved = "higher" if (article.percent or article.amount) > 0 else "lower"
-    return Sentence(SENTENCES.get(kind, moved), {"thing": article.thing})

@@ -10,7 +10,7 @@ from typing import ClassVar, Literal, NamedTuple
 
 from pydantic import Field
 
-from stepforge.generators.draft import Draft, Free, Say, Sentence
+from stepforge.generators.draft import Draft, Say, Sentence
 from stepforge.generators.family import LONG_STEPS, Family
 from stepforge.grading.exact import Exact
 from stepforge.schemas.problem import Quantity
@@ -30,22 +30,15 @@ SHUFFLED_FROM = 5
 Relation = Literal["given", "times", "more", "fewer", "half", "together"]
 
 
-class Told(NamedTuple):
-    """How a relation is told and worked out: from its number ``n``, and one or two other quantities ``a`` and ``b``."""
-
-    sentence: str
-    expression: str
-    value: Callable[[int, int, int], int]
-
-
-TOLD: dict[Relation, Told] = {
-    "given": Told("{who} has {n} {item}.", "", lambda n, a, b: n),
-    "times": Told("{who} has {n} times as many {item} as {a}.", "{n} * {a}", lambda n, a, b: n * a),
-    "more": Told("{who} has {n} more {item} than {a}.", "{a} + {n}", lambda n, a, b: a + n),
-    "fewer": Told("{who} has {n} fewer {item} than {a}.", "{a} - {n}", lambda n, a, b: a - n),
-    "half": Told("{who} has half as many {item} as {a}.", "{a} / 2", lambda n, a, b: a // 2),
-    "together": Told("{who} has as many {item} as {a} and {b} together.", "{a} + {b}", lambda n, a, b: a + b),
+WORKED_OUT: dict[Relation, tuple[str, Callable[[int, int, int], int]]] = {
+    "given": ("", lambda n, a, b: n),
+    "times": ("{n} * {a}", lambda n, a, b: n * a),
+    "more": ("{a} + {n}", lambda n, a, b: a + n),
+    "fewer": ("{a} - {n}", lambda n, a, b: a - n),
+    "half": ("{a} / 2", lambda n, a, b: a // 2),
+    "together": ("{a} + {b}", lambda n, a, b: a + b),
 }
+"""Expression and value, from a relation's number ``n``, and one or two other quantities ``a`` and ``b``."""
 
 
 class _Node(NamedTuple):
@@ -82,14 +75,14 @@ class Quantities(Family):
         if level >= SHUFFLED_FROM:
             rng.shuffle(order)
         target = nodes[chain[-1]].name
-        sentences = [TOLD[nodes[i].relation].sentence.format(**_slots(nodes, nodes[i], item)) for i in order]
+        told = tuple(Sentence(f"q_{nodes[i].relation}", _slots(nodes, nodes[i], item)) for i in order)
+        told += (Sentence("q_how_many", {"who": target, "item": item}),)
         needed = _ancestors(nodes, chain[-1])
         return Draft(
-            question=" ".join([*sentences, f"How many {item} does {target} have?"]),
+            question=told,
             work=lambda say: _work(nodes, needed, say),
             shape=" ".join(f"{n.relation}{n.inputs}" for n in nodes) + f" -> {chain[-1]}",
             extras=_extras(nodes, needed),
-            free=_free(nodes, order, target, item),
         )
 
 
@@ -159,8 +152,8 @@ def _work(nodes: list[_Node], needed: list[int], say: Say) -> Exact:
 def worked_out(relation: Relation, number: int, inputs: Sequence[int]) -> tuple[str, int]:
     """Return the expression that a solution writes, empty for a given number, and its value."""
     a, b = (*inputs, 0, 0)[:2]
-    told = TOLD[relation]
-    return told.expression.format(n=number, a=a, b=b), told.value(number, a, b)
+    expression, value = WORKED_OUT[relation]
+    return expression.format(n=number, a=a, b=b), value(number, a, b)
 
 
 def _extras(nodes: list[_Node], needed: list[int]) -> tuple[Quantity, ...]:
@@ -171,19 +164,6 @@ def _extras(nodes: list[_Node], needed: list[int]) -> tuple[Quantity, ...]:
             expression, value = worked_out(node.relation, node.number, [nodes[j].value for j in node.inputs])
             extras.append(Quantity(name=node.name, expression=expression, value=str(value), needed=False))
     return tuple(extras)
-
-
-def _free(nodes: list[_Node], order: list[int], target: str, item: str) -> Free:
-    spoken = {node.name: _slots(nodes, node, item) for node in nodes}
-    by_name = {node.name: node for node in nodes}
-    return Free(
-        question=(
-            *(Sentence(f"q_{nodes[i].relation}", spoken[nodes[i].name]) for i in order),
-            Sentence("q_how_many", {"who": target, "item": item}),
-        ),
-        step=lambda name: Sentence(by_name[name].relation, spoken[name]),
-        needs=lambda name: tuple(nodes[i].name for i in by_name[name].inputs),
-    )
 
 
 def _slots(nodes: list[_Node], node: _Node, item: str) -> dict[str, str]:

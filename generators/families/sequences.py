@@ -3,7 +3,7 @@
 from random import Random
 from typing import Literal
 
-from stepforge.generators.draft import Draft, Free, Say, Sentence, plus
+from stepforge.generators.draft import Draft, Say, Sentence, plus
 from stepforge.generators.family import Family
 from stepforge.grading.exact import Exact
 
@@ -32,13 +32,11 @@ def _affine(rng: Random, level: int) -> Draft:
     if not all(0 < term <= LARGEST * level for term in terms):
         return _affine(rng, level)
     moved = f"{'minus' if shift < 0 else 'plus'} {abs(shift)}"
-    rule = f"{factor} times the term before {moved}"
     slots = {"first": str(start), "factor": str(factor), "shift": moved, "k": str(last)}
     return Draft(
-        question=f"A sequence starts with {start}. Each next term is {rule}. Find term {last}.",
+        question=(Sentence("q_affine", slots),),
         work=lambda say: _affine_work(start, factor, shift, last, say),
         shape=f"affine {factor} {shift} {last}",
-        free=Free((Sentence("q_affine", slots),), lambda name: _sentence("affine", name)),
     )
 
 
@@ -52,16 +50,9 @@ def _affine_work(start: int, factor: int, shift: int, last: int, say: Say) -> Ex
 def _sums(rng: Random, level: int) -> Draft:
     first, second, last = rng.randint(1, 3 + 3 * level), rng.randint(1, 3 + 3 * level), level + 3
     return Draft(
-        question=(
-            f"A sequence starts with {first} and {second}. Each next term is the sum of the two terms before. "
-            f"Find term {last}."
-        ),
+        question=(Sentence("q_series", {"first": str(first), "second": str(second), "k": str(last)}),),
         work=lambda say: _sums_work(first, second, last, say),
         shape=f"sums {first} {last}",
-        free=Free(
-            (Sentence("q_series", {"first": str(first), "second": str(second), "k": str(last)}),),
-            lambda name: _sentence("series", name),
-        ),
     )
 
 
@@ -69,9 +60,3 @@ def _sums_work(first: int, second: int, last: int, say: Say) -> Exact:
     for i in range(3, last + 1):
         first, second = second, say(f"t{i}", f"{first} + {second}", first + second)
     return second
-
-
-def _sentence(rule: str, name: str) -> Sentence:
-    number = int(name[1:])
-    ending = {1: "st", 2: "nd", 3: "rd"}.get(number, "th")
-    return Sentence(rule, {"k": str(number), "kth": f"{number}{ending}", "who": f"term {number}"})

@@ -1,1 +1,1 @@
-"""Free wording: a grammar shared by all families, and the solutions drawn from it."""
+"""The wordings of questions: a grammar for each, shared by all families."""

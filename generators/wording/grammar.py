@@ -6,16 +6,13 @@ the caller gives.
 """
 
 import re
+from collections.abc import Iterable
 from functools import cache
-from hashlib import blake2b
 from importlib.resources import files
 from random import Random
 from typing import Literal
 
 from stepforge.schemas.record import Record
-
-Part = Literal["all", "tuning", "held_out"]
-"""Which forms are drawn: every fifth form of a rule is held out, so that a reader can be measured on unseen ones."""
 
 _CHOICE = re.compile(r"\(([^()]*\|[^()]*)\)|<(\w+)>")
 _SLOT = re.compile(r"\{(\w+)\}")
@@ -29,27 +26,16 @@ class Grammar(Record):
 
     rules: dict[str, tuple[str, ...]]
 
-    def draw(self, rng: Random, rule: str, slots: dict[str, str] | None = None, part: Part = "all") -> str:
+    def draw(self, rng: Random, rule: str, slots: dict[str, str] | None = None) -> str:
         """Return one text of a rule, its first letters capitalized."""
         text = f"<{rule}>"
         while (choice := _CHOICE.search(text)) is not None:
             inline, name = choice.groups()
-            forms = inline.split("|") if inline is not None else self.forms(name, part)
+            forms = inline.split("|") if inline is not None else self.rules[name]
             text = text[: choice.start()] + rng.choice(forms) + text[choice.end() :]
         filled = _SLOT.sub(lambda slot: (slots or {})[slot[1]], text)
         spaced = _PRONOUN.sub("I", _SPACES.sub("", filled))
         return _START.sub(lambda start: start[0].upper(), spaced)
-
-    def forms(self, rule: str, part: Part) -> tuple[str, ...]:
-        """Return the forms of a rule; all of them where a part has none."""
-        forms = self.rules[rule]
-        if part == "all":
-            return forms
-        return tuple(f for f in forms if _held_out(rule, f) == (part == "held_out")) or forms
-
-
-def _held_out(rule: str, form: str) -> bool:
-    return blake2b(f"{rule}\n{form}".encode(), digest_size=2).digest()[0] % 5 == 0
 
 
 def read_grammar(*texts: str) -> Grammar:
@@ -74,8 +60,14 @@ def read_grammar(*texts: str) -> Grammar:
 
 
 @cache
-def free_grammar() -> Grammar:
-    folder = files("stepforge.generators.wording")
-    return read_grammar(
-        *((folder / name).read_text() for name in ("questions.txt", "steps.txt", "prose.txt", "long.txt"))
-    )
+def grammar(name: Literal["plain", "questions"]) -> Grammar:
+    return read_grammar((files("stepforge.generators.wording") / f"{name}.txt").read_text())
+
+
+def plain_form(rule: str) -> str:
+    return grammar("plain").rules[rule][0]
+
+
+def plain_text(told: Iterable[tuple[str, dict[str, str]]]) -> str:
+    """Return sentences, each a rule and what fills its slots, in their plain form."""
+    return " ".join(plain_form(rule).format(**slots) for rule, slots in told)

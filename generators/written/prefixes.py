@@ -67,5 +67,5 @@ class Prefixes(ModelSource):
 
 def _reference(seed: SourceItem) -> str | None:
     if seed.solutions:
-        return "".join(seed.solutions[0].cut(lambda text: (text,)))
+        return seed.solutions[0].text or "".join(seed.solutions[0].steps)
     return seed.problem.reference_solution

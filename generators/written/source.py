@@ -9,7 +9,7 @@ from pydantic import Field
 from stepforge.generators.families import AnyFamily
 from stepforge.generators.policy import PromptedPolicy, engine_failure
 from stepforge.generators.problem_sets import ProblemSet, SourceItem
-from stepforge.generators.supplied import BroughtSolution
+from stepforge.generators.supplied import Brought
 from stepforge.grading.votes import answered, vote_shares, voters
 from stepforge.schemas.labeled import Cost
 from stepforge.schemas.problem import AnswerKind, Lineage, Problem
@@ -55,7 +55,7 @@ class ModelSource(Record, ABC):
     def item(self, row: int, problem: Problem, lineage: Lineage, solutions: Iterable[str]) -> SourceItem:
         """Return a seed with solutions that were made for it, as a problem of this source."""
         told = {"id": f"{self.name}:{row:07d}", "source": self.name, "lineage": lineage}
-        brought = tuple(BroughtSolution(text=solution) for solution in solutions)
+        brought = tuple(Brought(text=solution) for solution in solutions)
         return SourceItem(problem=problem.model_copy(update=told), solutions=brought)
 
     @abstractmethod

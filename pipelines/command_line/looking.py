@@ -8,7 +8,6 @@ import typer
 from stepforge.pipelines.command_line.options import (
     AsJson,
     Folder,
-    one_line_errors,
     show_report,
     warn_of_missing_shards,
 )
@@ -22,17 +21,16 @@ def report(
     as_html: Annotated[bool, typer.Option("--html", help="Also write report.html next to report.json.")] = False,
 ) -> None:
     """Print the figures of a run, recomputed from its committed shards."""
-    with one_line_errors():
-        from stepforge.pipelines.progress.status import fresh_report, open_run
+    from stepforge.pipelines.progress.status import fresh_report, open_run
 
-        place = place_of(folder)
-        figures = fresh_report(place)
-        if as_html:
-            from stepforge.pipelines.report_page.page import write_page
+    place = place_of(folder)
+    figures = fresh_report(place)
+    if as_html:
+        from stepforge.pipelines.report_page.page import write_page
 
-            say(f"wrote {write_page(*open_run(place), figures)}", err=True)
-        show_report(figures, place, as_json=as_json)
-        warn_of_missing_shards(figures, place)
+        say(f"wrote {write_page(*open_run(place), figures)}", err=True)
+    show_report(figures, place, as_json=as_json)
+    warn_of_missing_shards(figures, place)
 
 
 def compare(
@@ -41,12 +39,11 @@ def compare(
     as_json: AsJson = False,
 ) -> None:
     """Compare two runs: differences on the problems that both have, with intervals."""
-    with one_line_errors():
-        from stepforge.pipelines.compare.compare import compare as compared
-        from stepforge.pipelines.compare.compare import comparison_text
+    from stepforge.pipelines.compare.compare import compare as compared
+    from stepforge.pipelines.compare.compare import comparison_text
 
-        found = compared(place_of(first), place_of(second))
-        say(json.dumps(found.model_dump(mode="json"), indent=1) if as_json else comparison_text(found))
+    found = compared(place_of(first), place_of(second))
+    say(json.dumps(found.model_dump(mode="json"), indent=1) if as_json else comparison_text(found))
 
 
 def show(
@@ -61,31 +58,28 @@ def show(
     as_json: AsJson = False,
 ) -> None:
     """List the problems of a run, or show one with its steps, labels and truth."""
-    with one_line_errors():
-        from stepforge.pipelines.commands.list_problems import Filters, list_problems, problems_text
-        from stepforge.pipelines.commands.show import find_problem, problem_json, problem_text
+    from stepforge.pipelines.commands.list_problems import Filters, list_problems, problems_text
+    from stepforge.pipelines.commands.show import find_problem, problem_json, problem_text
 
-        place = place_of(folder)
-        if problem_id is not None:
-            found = find_problem(place, problem_id)
-            say(json.dumps(problem_json(found), indent=1) if as_json else problem_text(found))
-            return
-        rows = list_problems(place, Filters(wrong, abstained, disagree, failed))
-        say(json.dumps([row.model_dump() for row in rows], indent=1) if as_json else problems_text(rows, place))
+    place = place_of(folder)
+    if problem_id is not None:
+        found = find_problem(place, problem_id)
+        say(json.dumps(problem_json(found), indent=1) if as_json else problem_text(found))
+        return
+    rows = list_problems(place, Filters(wrong, abstained, disagree, failed))
+    say(json.dumps([row.model_dump() for row in rows], indent=1) if as_json else problems_text(rows, place))
 
 
 def settings(kind: Annotated[str | None, typer.Argument(help="A kind of part, such as omega_prm.")] = None) -> None:
     """List every setting of a run file, or of one kind of part: type, default, meaning."""
-    with one_line_errors():
-        from stepforge.pipelines.commands.settings import settings_text
+    from stepforge.pipelines.commands.settings import settings_text
 
-        say(settings_text(kind))
+    say(settings_text(kind))
 
 
 def doctor(as_json: AsJson = False) -> None:
     """Show what is installed, what works on this machine, and how to get what is missing."""
-    with one_line_errors():
-        from stepforge.pipelines.commands.doctor import doctor_text, examine
+    from stepforge.pipelines.commands.doctor import doctor_text, examine
 
-        findings = examine()
-        say(json.dumps([found._asdict() for found in findings], indent=1) if as_json else doctor_text(findings))
+    findings = examine()
+    say(json.dumps([found._asdict() for found in findings], indent=1) if as_json else doctor_text(findings))

@@ -9,7 +9,6 @@ import typer
 from stepforge.pipelines.command_line.options import (
     AsJson,
     Folder,
-    one_line_errors,
     show_report,
     warn_of_missing_shards,
 )
@@ -35,12 +34,11 @@ def grade(
 
     With --audit, the verdicts are compared with another grader's; rows are then written only to --out.
     """
-    with one_line_errors():
-        from stepforge.pipelines.commands.grade import grade_file
+    from stepforge.pipelines.commands.grade import grade_file
 
-        summary = grade_file(file, answer, response, out, audit=audit, verifier=verifier)
-        text = summary.model_dump_json(indent=1) if as_json else str(summary)
-        say(text, err=audit is None)
+    summary = grade_file(file, answer, response, out, audit=audit, verifier=verifier)
+    text = summary.model_dump_json(indent=1) if as_json else str(summary)
+    say(text, err=audit is None)
 
 
 def relabel(
@@ -51,13 +49,12 @@ def relabel(
     as_json: AsJson = False,
 ) -> None:
     """Label a run by another rule, from stored evidence, without sampling."""
-    with one_line_errors():
-        from stepforge.pipelines.commands.relabel import relabel as apply_rule
+    from stepforge.pipelines.commands.relabel import relabel as apply_rule
 
-        place = place_of(folder)
-        target, figures = apply_rule(place, rule)
-        show_report(figures, target, as_json=as_json)
-        warn_of_missing_shards(figures, place)
+    place = place_of(folder)
+    target, figures = apply_rule(place, rule)
+    show_report(figures, target, as_json=as_json)
+    warn_of_missing_shards(figures, place)
 
 
 def export(
@@ -68,13 +65,12 @@ def export(
     as_json: AsJson = False,
 ) -> None:
     """Write data sets in other formats from stored evidence, without sampling."""
-    with one_line_errors():
-        from stepforge.pipelines.commands.export import export_again
+    from stepforge.pipelines.commands.export import export_again
 
-        place = place_of(folder)
-        figures = export_again(place, only or [])
-        show_report(figures, place, as_json=as_json)
-        warn_of_missing_shards(figures, place)
+    place = place_of(folder)
+    figures = export_again(place, only or [])
+    show_report(figures, place, as_json=as_json)
+    warn_of_missing_shards(figures, place)
 
 
 def publish(
@@ -90,14 +86,13 @@ def publish(
     ] = False,
 ) -> None:
     """Publish the data sets of a finished run to the Hub at HF_ENDPOINT, with the token of HF_TOKEN."""
-    with one_line_errors():
-        from stepforge.pipelines.publishing.plan import PublishRequest
-        from stepforge.pipelines.publishing.publication import Talk
-        from stepforge.pipelines.publishing.publication import publish as carry
+    from stepforge.pipelines.publishing.plan import PublishRequest
+    from stepforge.pipelines.publishing.publication import Talk
+    from stepforge.pipelines.publishing.publication import publish as carry
 
-        request = PublishRequest(repo, public, accept_unknown_license)
-        talk = Talk(say, lambda line: say(line, err=True), (lambda: None) if yes else _ask)
-        carry(place_of(folder), request, talk, dry_run=dry_run)
+    request = PublishRequest(repo, public, accept_unknown_license)
+    talk = Talk(say, lambda line: say(line, err=True), (lambda: None) if yes else _ask)
+    carry(place_of(folder), request, talk, dry_run=dry_run)
 
 
 def _ask() -> None:

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from stepforge.pipelines.command_line.options import AsJson, one_line_errors
+from stepforge.pipelines.command_line.options import AsJson
 from stepforge.pipelines.terminal.output import say
 
 
@@ -26,17 +26,16 @@ def bench_labelers(
     as_json: AsJson = False,
 ) -> None:
     """Compare all labelers on the same recorded completions, cross-validated over families."""
-    with one_line_errors(resumes=True):
-        from importlib.resources import files
+    from importlib.resources import files
 
-        from stepforge.pipelines.bench.bench import bench_labelers as compare
+    from stepforge.pipelines.bench.bench import bench_labelers as compare
 
-        name = "labelers_smoke" if smoke else "labelers"
-        settings = config or Path(str(files("stepforge.pipelines.bench"))) / f"{name}.toml"
-        folder = out or Path("runs") / f"bench_{name}"
-        target = (results or folder) / f"{name}.json"
-        result, text = compare(settings, folder, target, say=lambda line: say(line, err=True), recording=recording)
-        say(json.dumps(result) if as_json else text)
+    name = "labelers_smoke" if smoke else "labelers"
+    settings = config or Path(str(files("stepforge.pipelines.bench"))) / f"{name}.toml"
+    folder = out or Path("runs") / f"bench_{name}"
+    target = (results or folder) / f"{name}.json"
+    result, text = compare(settings, folder, target, say=lambda line: say(line, err=True), recording=recording)
+    say(json.dumps(result) if as_json else text)
 
 
 def score(
@@ -57,14 +56,13 @@ def score(
     as_json: AsJson = False,
 ) -> None:
     """Score a reward model, a judge or a labeler against people's or the oracle's first wrong steps."""
-    with one_line_errors():
-        from stepforge.pipelines.scoring.score import ScoreRequest
-        from stepforge.pipelines.scoring.score import score as measure
-        from stepforge.pipelines.scoring.score_text import scoring_text
+    from stepforge.pipelines.scoring.score import ScoreRequest
+    from stepforge.pipelines.scoring.score import score as measure
+    from stepforge.pipelines.scoring.score_text import scoring_text
 
-        request = ScoreRequest(
-            model=model, on=on, shape=shape, threshold=threshold, limit=limit, probes=probes, scores_out=scores_out
-        )
-        with redirect_stdout(sys.stderr):
-            found = measure(request, lambda line: say(line, err=True))
-        say(found.model_dump_json(indent=1) if as_json else scoring_text(found))
+    request = ScoreRequest(
+        model=model, on=on, shape=shape, threshold=threshold, limit=limit, probes=probes, scores_out=scores_out
+    )
+    with redirect_stdout(sys.stderr):
+        found = measure(request, lambda line: say(line, err=True))
+    say(found.model_dump_json(indent=1) if as_json else scoring_text(found))

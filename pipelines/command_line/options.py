@@ -3,7 +3,7 @@
 import json
 import shlex
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -27,11 +27,9 @@ AsJson = Annotated[bool, typer.Option("--json", help="Machine-readable output.")
 
 
 @contextmanager
-def one_line_errors(*, resumes: bool = False) -> Iterator[None]:
-    """Turn errors that the user can fix into one line and an exit code.
-
-    ``resumes``: the same command resumes where this one was stopped.
-    """
+def one_line_errors(resumes: Callable[[], bool]) -> Iterator[None]:
+    """Turn errors that the user can fix into one line and an exit code; ``resumes``: whether the same command resumes
+    where this one was stopped."""
     try:
         yield
     except BrokenPipeError:
@@ -42,7 +40,7 @@ def one_line_errors(*, resumes: bool = False) -> Iterator[None]:
         raise typer.Exit(2 if isinstance(error, BadInput) else 1) from None
     except KeyboardInterrupt as stop:
         command = shlex.join(["stepforge", *sys.argv[1:]])
-        say(f"stepforge: stopped{f'; finished work is kept. To resume: {command}' if resumes else ''}", err=True)
+        say(f"stepforge: stopped{f'; finished work is kept. To resume: {command}' if resumes() else ''}", err=True)
         raise typer.Exit(getattr(stop, "exit_code", 130)) from None
 
 

@@ -14,7 +14,6 @@ from stepforge.pipelines.command_line.options import (
     Limit,
     Overrides,
     RunFilePath,
-    one_line_errors,
     show_report,
 )
 from stepforge.pipelines.storage.store import AnyPath, place_of
@@ -50,23 +49,22 @@ def run(
     as_json: AsJson = False,
 ) -> None:
     """Run all stages; only what is missing is done."""
-    with one_line_errors(resumes=True):
-        from stepforge.pipelines.run.driver import run_all
+    from stepforge.pipelines.run.driver import run_all
 
-        settings = _checked(run_file, overrides, limit)
-        folder = place_of(out or Path("runs") / run_file.stem)
+    settings = _checked(run_file, overrides, limit)
+    folder = place_of(out or Path("runs") / run_file.stem)
 
-        def run_one(one: "RunFile", place: AnyPath) -> "Report":
-            with redirect_stdout(sys.stderr):  # for the workers' output; standard output is only for the report
-                return run_all(one, place, quiet=quiet, as_json=as_json)
+    def run_one(one: "RunFile", place: AnyPath) -> "Report":
+        with redirect_stdout(sys.stderr):  # for the workers' output; standard output is only for the report
+            return run_all(one, place, quiet=quiet, as_json=as_json)
 
-        if rounds is None:
-            show_report(run_one(settings, folder), folder, as_json=as_json)
-        else:
-            from stepforge.pipelines.commands.rounds import rounds_text, run_rounds
+    if rounds is None:
+        show_report(run_one(settings, folder), folder, as_json=as_json)
+    else:
+        from stepforge.pipelines.commands.rounds import rounds_text, run_rounds
 
-            done = run_rounds(settings, folder, rounds, run_one)
-            say(json.dumps([r.model_dump() for r in done], indent=1) if as_json else rounds_text(done))
+        done = run_rounds(settings, folder, rounds, run_one)
+        say(json.dumps([r.model_dump() for r in done], indent=1) if as_json else rounds_text(done))
 
 
 def estimate(
@@ -82,23 +80,21 @@ def estimate(
     as_json: AsJson = False,
 ) -> None:
     """Forecast rollouts, tokens, engine-hours and money of a run from a small pilot; leaves no files."""
-    with one_line_errors():
-        from stepforge.pipelines.estimate.estimate import estimate as forecast
-        from stepforge.pipelines.estimate.estimate import estimate_text
+    from stepforge.pipelines.estimate.estimate import estimate as forecast
+    from stepforge.pipelines.estimate.estimate import estimate_text
 
-        settings = _checked(run_file, overrides, limit)
-        with redirect_stdout(sys.stderr):
-            found = forecast(settings, problems=problems, price=price)
-        say(found.model_dump_json(indent=1) if as_json else estimate_text(found))
+    settings = _checked(run_file, overrides, limit)
+    with redirect_stdout(sys.stderr):
+        found = forecast(settings, problems=problems, price=price)
+    say(found.model_dump_json(indent=1) if as_json else estimate_text(found))
 
 
 def status(folder: Folder, as_json: AsJson = False) -> None:
     """Show the progress of a run, also from another shell while it runs."""
-    with one_line_errors():
-        from stepforge.pipelines.progress.status import run_status, status_text
+    from stepforge.pipelines.progress.status import run_status, status_text
 
-        state = run_status(place_of(folder))
-        say(json.dumps(state.model_dump(mode="json"), indent=1) if as_json else status_text(state))
+    state = run_status(place_of(folder))
+    say(json.dumps(state.model_dump(mode="json"), indent=1) if as_json else status_text(state))
 
 
 def record(
@@ -110,12 +106,11 @@ def record(
     limit: Limit = None,
 ) -> None:
     """Draw what `bench labelers --recording` replays; only what is missing is done."""
-    with one_line_errors(resumes=True):
-        from stepforge.pipelines.run.driver import run_all
-        from stepforge.pipelines.settings.run_file import recording_of
+    from stepforge.pipelines.run.driver import run_all
+    from stepforge.pipelines.settings.run_file import recording_of
 
-        settings = recording_of(_checked(run_file, overrides, limit), completions, root)
-        folder = place_of(out or Path("runs") / f"{run_file.stem}_recording")
-        with redirect_stdout(sys.stderr):
-            made = run_all(settings, folder)
-        show_report(made, folder, as_json=False)
+    settings = recording_of(_checked(run_file, overrides, limit), completions, root)
+    folder = place_of(out or Path("runs") / f"{run_file.stem}_recording")
+    with redirect_stdout(sys.stderr):
+        made = run_all(settings, folder)
+    show_report(made, folder, as_json=False)

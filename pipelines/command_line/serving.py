@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from stepforge.pipelines.command_line.options import AsJson, Folder, one_line_errors
+from stepforge.pipelines.command_line.options import AsJson, Folder
 from stepforge.pipelines.storage.store import place_of
 from stepforge.pipelines.terminal.output import say
 
@@ -23,15 +23,14 @@ def verify(
     items: Annotated[int, typer.Option(min=1, help="Maximum number of responses in a request.")] = 1024,
 ) -> None:
     """Serve verdicts (correct, wrong, undetermined) and step credit to reinforcement learning."""
-    with one_line_errors():
-        from stepforge.pipelines.verification.service import serve_verifier
-        from stepforge.pipelines.verification.verdicts import VerifierLimits
-        from stepforge.schemas.errors import BadInput
+    from stepforge.pipelines.verification.service import serve_verifier
+    from stepforge.pipelines.verification.verdicts import VerifierLimits
+    from stepforge.schemas.errors import BadInput
 
-        if not serve:
-            raise BadInput("pass --serve; to grade a file: stepforge grade FILE")
-        limits = VerifierLimits(items=items, seconds=seconds)
-        serve_verifier(say, port=port, verifier=verifier, scorer=scorer, limits=limits)
+    if not serve:
+        raise BadInput("pass --serve; to grade a file: stepforge grade FILE")
+    limits = VerifierLimits(items=items, seconds=seconds)
+    serve_verifier(say, port=port, verifier=verifier, scorer=scorer, limits=limits)
 
 
 def view(
@@ -47,18 +46,17 @@ def view(
     ] = False,
 ) -> None:
     """View a run in the browser: search it, open its trees, review its doubtful steps."""
-    with one_line_errors():
-        from stepforge.pipelines.viewer.app import view as serve_view
+    from stepforge.pipelines.viewer.app import view as serve_view
 
-        serve_view(
-            place_of(folder),
-            port=port,
-            browser=not no_browser,
-            reviewer=reviewer,
-            adjudicates=adjudicate,
-            condensed=not hide_condensed,
-            say=say,
-        )
+    serve_view(
+        place_of(folder),
+        port=port,
+        browser=not no_browser,
+        reviewer=reviewer,
+        adjudicates=adjudicate,
+        condensed=not hide_condensed,
+        say=say,
+    )
 
 
 def review(
@@ -81,17 +79,16 @@ def review(
     as_json: AsJson = False,
 ) -> None:
     """Queue the labels most worth a person's time, and show what people have found so far."""
-    with one_line_errors():
-        from stepforge.pipelines.review.review import review as queue_up
+    from stepforge.pipelines.review.review import review as queue_up
 
-        figures, text = queue_up(
-            place_of(folder),
-            top,
-            read=read,
-            write=write,
-            form=form,
-            license_name=license_name,
-            again=again,
-            condensing=condense,
-        )
-        say(figures.model_dump_json(indent=1) if as_json else text)
+    figures, text = queue_up(
+        place_of(folder),
+        top,
+        read=read,
+        write=write,
+        form=form,
+        license_name=license_name,
+        again=again,
+        condensing=condense,
+    )
+    say(figures.model_dump_json(indent=1) if as_json else text)

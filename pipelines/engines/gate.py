@@ -10,7 +10,7 @@ import re
 import time
 from typing import NamedTuple
 
-from stepforge.pipelines.engines.load import LoadReporting, Turns
+from stepforge.pipelines.engines.load import Turns
 from stepforge.pipelines.engines.outage import Outage
 from stepforge.pipelines.engines.settings import (
     AnyEngine,
@@ -43,10 +43,10 @@ class Answer(NamedTuple):
 
 
 def capacity_of(settings: AnyEngine, engine: Engine) -> int:
-    if isinstance(engine, LoadReporting):
-        return QUEUED * engine.max_num_seqs
     if isinstance(settings, TransformersEngineSettings):
         return QUEUED * settings.batch_size
+    if (together := getattr(engine, "max_num_seqs", None)) is not None:
+        return QUEUED * int(together)
     return settings.connections if isinstance(settings, ServerEngineSettings) else UNBOUNDED
 
 

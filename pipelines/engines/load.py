@@ -1,7 +1,7 @@
 """An engine's reported load, and how many requests it gets accordingly."""
 
 import asyncio
-from typing import NamedTuple, Protocol, runtime_checkable
+from typing import NamedTuple
 
 from stepforge.schemas.protocols import Engine
 
@@ -19,15 +19,6 @@ class EngineLoad(NamedTuple):
     """Requests preempted so far for lack of cache; their tokens must be recomputed."""
 
 
-@runtime_checkable
-class LoadReporting(Protocol):
-    @property
-    def load(self) -> EngineLoad: ...
-
-    @property
-    def max_num_seqs(self) -> int: ...
-
-
 class Turns:
     """Hands out turns at an engine, first come, first served.
 
@@ -36,7 +27,8 @@ class Turns:
     """
 
     def __init__(self, engine: Engine, most: int) -> None:
-        self._engine = engine if isinstance(engine, LoadReporting) else None
+        """An engine that reports its load has it as ``load``."""
+        self._engine = engine
         self._most = most
         self._window = float(most)
         self._preemptions = 0
@@ -50,8 +42,9 @@ class Turns:
 
     def give_back(self) -> None:
         """End a turn; another begins, unless the window has shrunk."""
-        if self._engine is not None:
-            self._follow(self._engine.load)
+        load: EngineLoad | None = getattr(self._engine, "load", None)
+        if load is not None:
+            self._follow(load)
         surplus = self._most - int(self._window)
         if self._withheld < surplus:
             self._withheld += 1

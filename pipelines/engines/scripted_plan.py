@@ -4,30 +4,31 @@ Invariant: a step's inputs come before it, and ``truth`` holds the right value o
 """
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import lru_cache
+from itertools import zip_longest
 from typing import Literal, NamedTuple
 from zlib import crc32
 
 from stepforge.generators.draft import plus
 from stepforge.generators.families.quantities import Relation, worked_out
+from stepforge.generators.wording.grammar import plain_form
 
-AFFINE = re.compile(
-    r"A sequence starts with (\d+)\. "
-    r"Each next term is (\d+) times the term before (plus|minus) (\d+)\. Find term (\d+)\."
-)
-SUMS = re.compile(
-    r"A sequence starts with (\d+) and (\d+)\. Each next term is the sum of the two terms before\. Find term (\d+)\."
-)
-ASKED = re.compile(r"How many (\w+) does (\w+) have\?")
-SENTENCE = re.compile(
-    r"(?P<name>\w+) has (?:"
-    r"(?P<given>\d+) \w+"
-    r"|(?P<times>\d+) times as many \w+ as (?P<base>\w+)"
-    r"|half as many \w+ as (?P<whole>\w+)"
-    r"|as many \w+ as (?P<first>\w+) and (?P<second>\w+) together"
-    r"|(?P<number>\d+) (?P<way>more|fewer) \w+ than (?P<other>\w+))\."
-)
+RELATIONS: tuple[Relation, ...] = ("given", "times", "half", "together", "more", "fewer")
+WORD, NUMBER = r"\w+", r"\d+"
+SLOTS = {"who": WORD, "item": WORD, "a": WORD, "b": WORD, "shift": rf"(?:plus|minus) {NUMBER}"}
+"""What fills the slots of a plain question; the others hold numbers."""
+
+
+def _pattern(rule: str) -> str:
+    """Return what matches a sentence of plain wording: the slots are its groups."""
+    parts = re.split(r"\{(\w+)\}", plain_form(rule))
+    slots = [f"(?P<{slot}>{SLOTS.get(slot, NUMBER)})" for slot in parts[1::2]]
+    return "".join(re.escape(text) + slot for text, slot in zip_longest(parts[::2], slots, fillvalue=""))
+
+
+AFFINE, SUMS, ASKED = (re.compile(_pattern(rule)) for rule in ("q_affine", "q_series", "q_how_many"))
+SENTENCES = {relation: re.compile(_pattern(f"q_{relation}")) for relation in RELATIONS}
 LONGEST_SEQUENCE = 200
 
 
@@ -78,11 +79,11 @@ def find_question(text: str) -> tuple[SolutionPlan, int]:
 @lru_cache(maxsize=4096)
 def _read(question: str) -> SolutionPlan | None:
     if match := AFFINE.fullmatch(question):
-        start, factor, size, last = (int(match[i]) for i in (1, 2, 4, 5))
-        shift = -size if match[3] == "minus" else size
-        return _sequence((start,), last, "affine", (factor, shift))
+        way, size = match["shift"].split()
+        shift = -int(size) if way == "minus" else int(size)
+        return _sequence((int(match["first"]),), int(match["k"]), "affine", (int(match["factor"]), shift))
     if match := SUMS.fullmatch(question):
-        return _sequence((int(match[1]), int(match[2])), int(match[3]), "together", ())
+        return _sequence((int(match["first"]), int(match["second"])), int(match["k"]), "together", ())
     return _quantities(question)
 
 
@@ -97,11 +98,10 @@ def _sequence(
 
 
 def _quantities(question: str) -> SolutionPlan | None:
-    said: dict[str, tuple[Relation, tuple[int, ...], tuple[str, ...]]] = {}
-    for m in SENTENCE.finditer(question):
-        said[m["name"]] = _relation(m)
-    match = list(ASKED.finditer(question))[-1]
-    needed, pending = set(), [match[2]]
+    told = [(m.start(), relation, m) for relation, form in SENTENCES.items() for m in form.finditer(question)]
+    said = {m["who"]: _relation(relation, m.groupdict()) for _, relation, m in sorted(told, key=lambda one: one[0])}
+    target = list(ASKED.finditer(question))[-1]["who"]
+    needed, pending = set(), [target]
     while pending:
         name = pending.pop()
         if name not in said:
@@ -109,19 +109,12 @@ def _quantities(question: str) -> SolutionPlan | None:
         if name not in needed:
             needed.add(name)
             pending += said[name][2]
-    return _ordered({name: relation for name, relation in said.items() if name in needed}, match[2])
+    return _ordered({name: relation for name, relation in said.items() if name in needed}, target)
 
 
-def _relation(m: re.Match[str]) -> tuple[Relation, tuple[int, ...], tuple[str, ...]]:
-    if m["given"]:
-        return "given", (int(m["given"]),), ()
-    if m["times"]:
-        return "times", (int(m["times"]),), (m["base"],)
-    if m["whole"]:
-        return "half", (2,), (m["whole"],)
-    if m["first"]:
-        return "together", (), (m["first"], m["second"])
-    return ("more" if m["way"] == "more" else "fewer"), (int(m["number"]),), (m["other"],)
+def _relation(relation: Relation, slots: Mapping[str, str]) -> tuple[Relation, tuple[int, ...], tuple[str, ...]]:
+    numbers = (int(slots["n"]),) if "n" in slots else ()
+    return relation, numbers, tuple(slots[name] for name in "ab" if name in slots)
 
 
 def _ordered(said: dict[str, tuple[Relation, tuple[int, ...], tuple[str, ...]]], target: str) -> SolutionPlan | None:

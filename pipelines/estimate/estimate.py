@@ -46,9 +46,8 @@ class PilotFacts(Record):
     vetted: int
     kept: int
     failures: int
-    engines: int
     startup_seconds: float
-    """Until every engine was loaded; not part of any forecast."""
+    """Until the engine was loaded; not part of any forecast."""
     seconds: float
     """At work."""
     running: float
@@ -100,7 +99,6 @@ def _estimate(run: RunFile, sample: Sample, pilot: Pilot, price: float | None) -
         vetted=sum(p.vetted for p in pilot.problems),
         kept=sum(p.kept for p in pilot.problems),
         failures=pilot.failures,
-        engines=pilot.engines,
         startup_seconds=round(pilot.startup_seconds, 1),
         seconds=round(pilot.seconds, 1),
         running=round(max((call.running for call in pilot.calls), default=0.0), 1),
@@ -130,7 +128,7 @@ def computed_together(settings: AnyEngine) -> int:
 
 def _notes(sample: Sample, facts: PilotFacts, size: RunSize, fullest: float) -> list[str]:
     notes = [
-        f"starting the engines took {facts.startup_seconds:.0f} s and is not in the figures; nor are writing "
+        f"starting the engine took {facts.startup_seconds:.0f} s and is not in the figures; nor are writing "
         "shards, exporting and reporting"
     ]
     if fullest > 1.5 * facts.running:
@@ -138,10 +136,8 @@ def _notes(sample: Sample, facts: PilotFacts, size: RunSize, fullest: float) -> 
             f"the run keeps about {fullest:.0f} rollouts in flight on each engine, the pilot {facts.running:.0f} at "
             "most: the time is extrapolated; a larger --problems-in-pilot is more accurate"
         )
-    if size.engines > facts.engines:
-        notes.append(
-            f"{facts.engines} of the run's {size.engines} engines were measured; the others are assumed equally fast"
-        )
+    if size.engines > 1:
+        notes.append(f"one of the run's {size.engines} engines was measured; the others are assumed equally fast")
     if size.pooling:
         notes.append(
             f"{size.pooling} of the problems are labeled with default rates first, the others with rates pooled "
@@ -165,7 +161,7 @@ def estimate_text(estimate: Estimate) -> str:
     head = (
         f"{estimate.problems} problems; pilot: {pilot.problems} of them, spread over {pilot.strata} {kinds} "
         f"(source and difficulty), {pilot.vetted} vetted, {pilot.kept} kept, "
-        f"on {pilot.engines} of {estimate.engines} engines in {duration(pilot.seconds)}"
+        f"on one of {estimate.engines} engines in {duration(pilot.seconds)}"
     )
     blocks = [head, _totals(estimate.figures), _parts(estimate.figures), _prices(estimate.figures)]
     return "\n\n".join(block for block in (*blocks, *estimate.notes) if block)

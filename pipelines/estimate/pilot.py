@@ -2,9 +2,9 @@
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from functools import partial
-from typing import Any, NamedTuple, TypeVar
+from typing import Generic, NamedTuple, TypeVar
 
 from stepforge.filters import Corpus
 from stepforge.generators.policies import Policies
@@ -17,7 +17,7 @@ from stepforge.pipelines.grading.grader import PooledGrader
 from stepforge.pipelines.inputs.held_out import held_out_hits
 from stepforge.pipelines.run.actors import open_models
 from stepforge.pipelines.run.pool import Worker, WorkerDied, engine_gpus
-from stepforge.pipelines.run.stages import attempt_all, brought_with, curate, label_by, solve_for, vet
+from stepforge.pipelines.run.stages import attempt_all, curate, label_by, solve_for, vet
 from stepforge.pipelines.settings.run_file import RunFile
 from stepforge.schemas.errors import RunFailed
 from stepforge.schemas.labeled import Cost, LabeledProblem, cost_by_labeler
@@ -25,8 +25,6 @@ from stepforge.schemas.protocols import Scorer
 from stepforge.schemas.record import Record
 from stepforge.schemas.rollout import SolvedProblem
 
-LEAST_PER_ENGINE = 8
-"""Problems per engine in a pilot, so engines are not mostly idle."""
 Given = TypeVar("Given", SourceItem, SolvedProblem)
 Done = TypeVar("Done", SolvedProblem, LabeledProblem)
 ByLabeler = Mapping[str, Cost]
@@ -52,20 +50,18 @@ class Pilot(NamedTuple):
     solve_parallel: float
     """Requests in flight per problem in progress."""
     label_parallel: float
-    engines: int
     startup_seconds: float
-    """From starting the workers until every engine was loaded; not charged to a run."""
+    """From starting the worker until its engine was loaded; not charged to a run."""
     seconds: float
     """At work."""
     loop_seconds: float
-    """CPU time of the workers' own threads."""
+    """CPU time of the worker's own thread."""
     failures: int
     """Problems that could not be finished."""
 
 
-class Phase(NamedTuple):
-    solved: list[SolvedProblem]
-    labeled: list[LabeledProblem]
+class Phase(NamedTuple, Generic[Done]):
+    rows: list[Done]
     calls: list[Call]
     seconds: dict[str, float]
     """Problem id -> time from its first to its last request."""
@@ -79,17 +75,9 @@ class Phase(NamedTuple):
         together = sum(self.seconds.values())
         return sum(call.seconds for call in self.calls) / together if together else 0.0
 
-    @classmethod
-    def of(cls, parts: "Sequence[Phase]") -> "Phase":
-        solved = [row for part in parts for row in part.solved]
-        labeled = [row for part in parts for row in part.labeled]
-        calls = [call for part in parts for call in part.calls]
-        seconds = {name: took for part in parts for name, took in part.seconds.items()}
-        return cls(solved, labeled, calls, seconds, sum(p.loop for p in parts), sum(p.failures for p in parts))
-
 
 class PilotWorker:
-    """A Ray actor that loads the run's engine once, for both stages."""
+    """A Ray actor that loads the run's engine once, for all stages."""
 
     def __init__(self, run: RunFile) -> None:
         self.run = run
@@ -99,27 +87,33 @@ class PilotWorker:
 
     async def ready(self) -> bool:
         if not self.engines:
-            traced = (await open_models(self.run)).each(lambda engine: TracedEngine(engine, Trace()))
-            self.scorer, self.engines = traced.scorer, [*traced.by_table().values()]
-            python = self.grader.run_python
-            self.policies = Policies(traced.policy, self.run.policy, traced.judge, python, traced.others)
+            traced = (await open_models(self.run)).each(lambda _, engine: TracedEngine(engine, Trace()))
+            self.scorer, self.engines = traced.scorer, [*traced.by_table.values()]
+            self.policies = Policies(traced.by_table, self.run.policy, self.grader.run_python)
         return True
 
-    async def solve(self, items: Sequence[SourceItem]) -> Phase:
-        async def work(item: SourceItem) -> SolvedProblem:
-            brought = brought_with(item)
-            policy = self.policies.solving(item.problem, supplied=bool(brought))
-            return await solve_for(self.run, item.problem, brought, policy, self.grader, self.scorer)
-
-        solved, phase = await self._timed(items, work)
-        return phase._replace(solved=solved)
-
-    async def label(self, rows: Sequence[SolvedProblem], parts: Sequence[AnyPart]) -> Phase:
-        async def work(row: SolvedProblem) -> LabeledProblem:
-            return await label_by(self.policies, row, parts, self.grader, seed=self.run.seed, scorer=self.scorer)
-
-        labeled, phase = await self._timed(rows, work)
-        return phase._replace(labeled=labeled)
+    async def measure(self, sample: Sample) -> Pilot:
+        began, run = time.monotonic(), self.run
+        solving = await self._timed(sample.items, self._solve)
+        held_out = await asyncio.to_thread(held_out_hits, run.vet, [row.problem for row in solving.rows])
+        vetted = vet(solving.rows, run.vet, Corpus(duplicate_of=sample.duplicate_of, held_out=held_out)).kept
+        under_defaults: Phase[LabeledProblem] = Phase([], [], {}, 0.0, 0)
+        rates: Record | None = None
+        if (pooled := pooled_labeler(run.label)) is not None and vetted:
+            under_defaults = await self._timed(vetted, partial(self._label, [pooled]))
+            rows = under_defaults.rows
+            rates = await asyncio.to_thread(pooled.fitted_rates, rows) if rows else None
+        labeling = await self._timed(vetted, partial(self._label, [with_rates(part, rates) for part in run.label]))
+        return Pilot(
+            problems=_problems(run, sample, solving, under_defaults, labeling),
+            calls=[*solving.calls, *under_defaults.calls, *labeling.calls],
+            solve_parallel=solving.parallel,
+            label_parallel=labeling.parallel,
+            startup_seconds=0.0,
+            seconds=time.monotonic() - began,
+            loop_seconds=solving.loop + under_defaults.loop + labeling.loop,
+            failures=solving.failures + labeling.failures,
+        )
 
     async def close(self) -> None:
         for engine in self.engines:
@@ -128,7 +122,14 @@ class PilotWorker:
             await self.scorer.close()
         await self.grader.close()
 
-    async def _timed(self, rows: Sequence[Given], work: Callable[[Given], Awaitable[Done]]) -> tuple[list[Done], Phase]:
+    async def _solve(self, item: SourceItem) -> SolvedProblem:
+        policy = self.policies.solving(item.problem, supplied=bool(item.solutions))
+        return await solve_for(self.run, item.problem, item.solutions, policy, self.grader, self.scorer)
+
+    async def _label(self, parts: Sequence[AnyPart], row: SolvedProblem) -> LabeledProblem:
+        return await label_by(self.policies, row, parts, self.grader, seed=self.run.seed, scorer=self.scorer)
+
+    async def _timed(self, rows: Sequence[Given], work: Callable[[Given], Awaitable[Done]]) -> Phase[Done]:
         trace, seconds = Trace(), dict[str, float]()
         for engine in self.engines:
             engine.trace = trace
@@ -141,64 +142,39 @@ class PilotWorker:
 
         used = time.thread_time()
         done, failures = await attempt_all(rows, timed, "pilot", lambda row: row.problem.id)
-        return done, Phase([], [], trace.calls, seconds, time.thread_time() - used, len(failures))
-
-
-def pilot_engines(run: RunFile, sample: Sample) -> int:
-    """Return how many of the run's engines a pilot keeps busy."""
-    return max(1, min(run.workers.engine, len(sample.items) // LEAST_PER_ENGINE))
+        return Phase(done, trace.calls, seconds, time.thread_time() - used, len(failures))
 
 
 async def run_pilot(run: RunFile, sample: Sample) -> Pilot:
-    """Run a sample through the stages; Ray must be running."""
+    """Run a sample through the stages on one of the run's engines; Ray must be running."""
     import ray
 
     began = time.monotonic()
     options = {"num_cpus": 0, "num_gpus": engine_gpus(run), "max_concurrency": 16}
-    start = partial(ray.remote(**options)(PilotWorker).remote, run)
-    workers = [Worker(start, max_restarts=0) for _ in range(pilot_engines(run, sample))]
+    worker = Worker(partial(ray.remote(**options)(PilotWorker).remote, run), max_restarts=0)
     try:
-        await _all(worker.call("ready") for worker in workers)
+        await worker.call("ready")
         startup = time.monotonic() - began
-        return (await measure(run, sample, workers))._replace(startup_seconds=startup)
+        pilot: Pilot = await worker.call("measure", sample)
+        return pilot._replace(startup_seconds=startup)
+    except WorkerDied as error:
+        raise RunFailed(f"the worker died in the pilot ({error.__cause__}); its last output is above") from None
     finally:
-        await asyncio.gather(*(worker.close() for worker in workers))
-
-
-async def measure(run: RunFile, sample: Sample, workers: Sequence[Worker]) -> Pilot:
-    began = time.monotonic()
-    solving = await _spread("solve", workers, sample.items)
-    held_out = await asyncio.to_thread(held_out_hits, run.vet, [row.problem for row in solving.solved])
-    vetted = vet(solving.solved, run.vet, Corpus(duplicate_of=sample.duplicate_of, held_out=held_out)).kept
-    under_defaults: Phase = Phase.of([])
-    rates: Record | None = None
-    if (pooled := pooled_labeler(run.label)) is not None and vetted:
-        under_defaults = await _spread("label", workers, vetted, [pooled])
-        ordered = sorted(under_defaults.labeled, key=lambda row: row.problem.id)  # whichever engine they came from
-        rates = await asyncio.to_thread(pooled.fitted_rates, ordered) if ordered else None
-    labeling = await _spread("label", workers, vetted, [with_rates(part, rates) for part in run.label])
-    whole = Phase.of([solving, under_defaults, labeling])
-    return Pilot(
-        problems=_problems(run, sample, solving, under_defaults, labeling),
-        calls=whole.calls,
-        solve_parallel=solving.parallel,
-        label_parallel=labeling.parallel,
-        engines=len(workers),
-        startup_seconds=0.0,
-        seconds=time.monotonic() - began,
-        loop_seconds=whole.loop,
-        failures=solving.failures + labeling.failures,
-    )
+        await worker.close()
 
 
 def _problems(
-    run: RunFile, sample: Sample, solving: Phase, under_defaults: Phase, labeling: Phase
+    run: RunFile,
+    sample: Sample,
+    solving: Phase[SolvedProblem],
+    under_defaults: Phase[LabeledProblem],
+    labeling: Phase[LabeledProblem],
 ) -> list[PilotProblem]:
-    solved = {row.problem.id: row for row in solving.solved}
-    labels = {row.problem.id: _by_labeler(row) for row in labeling.labeled}
-    defaults = {row.problem.id: _by_labeler(row) for row in under_defaults.labeled}
-    cached = cost_by_labeler(entry for row in under_defaults.labeled for entry in row.costs)
-    steps = {row.problem.id: row.labeled_steps for row in curate(labeling.labeled, run.curate).kept}
+    solved = {row.problem.id: row for row in solving.rows}
+    labels = {row.problem.id: _by_labeler(row) for row in labeling.rows}
+    defaults = {row.problem.id: _by_labeler(row) for row in under_defaults.rows}
+    cached = cost_by_labeler(entry for row in under_defaults.rows for entry in row.costs)
+    steps = {row.problem.id: row.labeled_steps for row in curate(labeling.rows, run.curate).kept}
     return [
         PilotProblem(
             id=name,
@@ -226,16 +202,3 @@ def _asked_once(cost: Cost, before: Cost | None) -> Cost:
         return cost
     share = before.cached_prompt_tokens / before.prompt_tokens
     return cost.model_copy(update={"cached_prompt_tokens": round(cost.prompt_tokens * share)})
-
-
-async def _spread(method: str, workers: Sequence[Worker], rows: Sequence[Record], *more: Sequence[AnyPart]) -> Phase:
-    shares = [rows[i :: len(workers)] for i in range(len(workers))]
-    dealt = zip(workers, shares, strict=True)
-    return Phase.of(await _all(worker.call(method, share, *more) for worker, share in dealt if share))
-
-
-async def _all(calls: Iterable[Coroutine[Any, Any, Any]]) -> list[Any]:
-    try:
-        return await asyncio.gather(*calls)
-    except WorkerDied as error:
-        raise RunFailed(f"a worker died in the pilot ({error.__cause__}); its last output is above") from None

@@ -9,12 +9,13 @@ from pydantic import TypeAdapter, ValidationError
 
 from stepforge.generators.policy import NotSampled, PolicySettings, PromptedPolicy
 from stepforge.generators.problem_sets import hash_of
+from stepforge.generators.supplied import Brought
 from stepforge.labelers import AnyLabeler, AnyPart
 from stepforge.pipelines.engines import AnyEngine, open_engine
 from stepforge.pipelines.grading.grader import PooledGrader
 from stepforge.pipelines.library.own_function import FunctionEngine
 from stepforge.pipelines.library.waiting import finished
-from stepforge.pipelines.run.stages import Brought, label, solve
+from stepforge.pipelines.run.stages import label, solve
 from stepforge.pipelines.scorers import OurScorer, OwnScorer, open_scorer
 from stepforge.pipelines.settings.faults import kind_fault
 from stepforge.pipelines.settings.run_file import labelers_fault
@@ -111,8 +112,7 @@ async def _labeled(
 
         async def one(task: Task) -> LabeledProblem:
             problem = _problem(task)
-            texts = [(given, ()) if isinstance(given, str) else ("", given) for given in task.solutions]
-            brought = [Brought(problem_id=problem.id, text=text, steps=steps) for text, steps in texts]
+            brought = [Brought(text=s) if isinstance(s, str) else Brought(steps=s) for s in task.solutions]
             try:
                 solved = await solve(problem, brought, asking, grader, n=n, seed=seed)
             except NotSampled as error:

@@ -46,7 +46,6 @@ class EngineMeter:
         self._now: list[Mapping[str, int]] = []
         """The last counters received from each engine."""
         self._total: Counter[str] = Counter()
-        self._told: set[str] = set()
         self._readings: deque[Reading] = deque(maxlen=4096)
         self._done = 0
         self._answered = clock()
@@ -61,7 +60,6 @@ class EngineMeter:
             for key in GROWING:
                 grown = now.get(key, 0) - last.get(key, 0)
                 self._total[key] += (grown if grown >= 0 else now[key]) if key in now else 0
-            self._told.update(now)
         self._last = [now or last for now, last in zip(answers, before, strict=True)]
         self._now = [now for now in answers if now]
         total = self._total
@@ -83,7 +81,7 @@ class EngineMeter:
             replayed=self.replayed,
             away_seconds=max((now.get("away_seconds", 0) for now in self._now), default=0),
             silent_seconds=int(self._clock() - self._answered),
-            waiting=self._sum("waiting") if "waiting" in self._told else None,
+            waiting=self._sum("waiting") if any("waiting" in last for last in self._last) else None,
             capacity=capacity if 0 < capacity < UNBOUNDED else None,
             busy=busy,
             recent=recent,

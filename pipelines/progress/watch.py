@@ -3,9 +3,8 @@
 import asyncio
 import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from math import inf
-from typing import Protocol
 
 from stepforge.pipelines.progress.engine_meter import EngineMeter, Pace
 from stepforge.pipelines.progress.live_table import view_of
@@ -27,8 +26,8 @@ FILE_SECONDS = 5.0
 ANSWER_SECONDS = 5.0
 
 
-class EngineWorker(Protocol):
-    async def counters(self, seconds: float) -> dict[str, int]: ...
+Counters = Callable[[float], Awaitable[dict[str, int]]]
+"""Asks an engine for its counters, for at most so many seconds."""
 
 
 class Progress:
@@ -57,14 +56,14 @@ class Progress:
         self._watched += report.watched
         self._pace.done(report, now=True)
 
-    async def watch(self, engines: Sequence[EngineWorker]) -> None:
+    async def watch(self, engines: Sequence[Counters]) -> None:
         await asyncio.gather(self._learn_past(), self._watch(engines))
 
-    async def look(self, engines: Sequence[EngineWorker]) -> None:
+    async def look(self, engines: Sequence[Counters]) -> None:
         """Poll the engines once; never two polls at a time, or a late answer would look like a restart."""
-        self._meter.take(await asyncio.gather(*(engine.counters(ANSWER_SECONDS) for engine in engines)))
+        self._meter.take(await asyncio.gather(*(ask(ANSWER_SECONDS) for ask in engines)))
 
-    async def _watch(self, engines: Sequence[EngineWorker]) -> None:
+    async def _watch(self, engines: Sequence[Counters]) -> None:
         shown = kept = -inf
         while True:
             await self.look(engines)

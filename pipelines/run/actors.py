@@ -1,4 +1,4 @@
-"""Ray actors: a worker with an engine, and one without. Thin: all they do is ``ShardWork``.
+"""Ray actors: a worker with an engine, and one without. Thin: all that they do is ``ShardWork``.
 
 A worker whose engine is dead reports ``EngineDead``; the driver ends its process, starts another and sends the shard
 again, because a shard without its committed file is not done.
@@ -15,12 +15,12 @@ from stepforge.pipelines.engines.gate import EngineGate, capacity_of, limit_of, 
 from stepforge.pipelines.engines.model_files import identity_of
 from stepforge.pipelines.grading.grader import PooledGrader
 from stepforge.pipelines.run.garbage_collection import collect_seldom
-from stepforge.pipelines.run.probe import fitting, naming_engine, probe, table_of
+from stepforge.pipelines.run.probe import fitting, naming_engine, probe
 from stepforge.pipelines.run.shard_work import Engines, ShardDone, ShardWork
 from stepforge.pipelines.run_folder.plan import ShardPlan
 from stepforge.pipelines.run_folder.settings_guard import check_models
 from stepforge.pipelines.scorers import open_scorer
-from stepforge.pipelines.settings.run_file import RunFile, by_model
+from stepforge.pipelines.settings.run_file import RunFile, engines_by_table, runs_by_table
 from stepforge.pipelines.storage.layout import ShardStage
 from stepforge.pipelines.storage.store import AnyPath
 from stepforge.schemas.errors import BadInput
@@ -28,26 +28,23 @@ from stepforge.schemas.protocols import Engine, EngineIdentity
 from stepforge.schemas.record import Record
 
 
-class CpuWorker:
+class CpuWorker(ShardWork):
     def __init__(self, run: RunFile, folder: AnyPath, session: str) -> None:
-        self.work = ShardWork(run, folder, PooledGrader(), None, session)
+        super().__init__(run, folder, PooledGrader(), None, session)
         self._alone = asyncio.Lock()
         collect_seldom()
 
     async def ready(self) -> bool:
         return True
 
-    async def do(self, stage: ShardStage, shard: ShardPlan, corpus: Corpus, rates: Record | None) -> ShardDone:
-        return await self.work.do(stage, shard, corpus, rates)
-
     async def call(self, task: Callable[[], None]) -> None:
         """Do other work than a stage of a shard, one call at a time."""
         async with self._alone:
-            await asyncio.to_thread(self.work.check_session)
+            await asyncio.to_thread(self.check_session)
             await asyncio.to_thread(task)
 
     async def close(self) -> None:
-        await self.work.grader.close()
+        await self.grader.close()
         await asyncio.get_running_loop().shutdown_default_executor()
 
 
@@ -65,7 +62,7 @@ class EngineWorker(CpuWorker):
             await self._loaded()
         return True
 
-    async def do(self, stage: ShardStage, shard: ShardPlan, corpus: Corpus, rates: Record | None) -> ShardDone:
+    async def do(self, stage: ShardStage, shard: ShardPlan, corpus: Corpus, rates: Record | None = None) -> ShardDone:
         await self._probe(stage, shard)
         task = asyncio.create_task(super().do(stage, shard, corpus, rates))
         self._under_way.add(task)
@@ -74,9 +71,9 @@ class EngineWorker(CpuWorker):
 
     async def progress(self) -> dict[str, int]:
         """Return the counters of the worker's engines since it started: sums, and the longest times."""
-        if self.work.engines is None:
+        if self.engines is None:
             return {}
-        counters = [gate.counters() for gate in self.work.engines.by_table().values()]
+        counters = [gate.counters() for gate in self.engines.by_table.values()]
         most = {key: max(one[key] for one in counters) for key in ("away_seconds", "busy_ms")}
         summed = {key: sum(one[key] for one in counters) for key in counters[0]}
         return summed | most | {"checking": int(self._loading.locked())}
@@ -86,28 +83,23 @@ class EngineWorker(CpuWorker):
         for task in self._under_way:
             task.cancel()
         await asyncio.gather(*self._under_way, return_exceptions=True)
-        if (engines := self.work.engines) is not None:
-            for gate in engines.by_table().values():
+        if (engines := self.engines) is not None:
+            for gate in engines.by_table.values():
                 await gate.close()
             if engines.scorer is not None:
                 await engines.scorer.close()
         await super().close()
 
     async def _loaded(self) -> Engines[EngineGate]:
-        if self.work.engines is None:
-            run = self.work.run
-            check = partial(check_models, run, self.work.layout)
-            opened = await open_models(run, partial(check, record=False))
-            named = {table: engine.identity for table, engine in opened.by_table().items()}
+        if self.engines is None:
+            check = partial(check_models, self.run, self.layout)
+            opened = await open_models(self.run, partial(check, record=False))
+            named = {table: engine.identity for table, engine in opened.by_table.items()}
             await asyncio.to_thread(check, named, record=True)
-            self.work.engines = Engines(
-                self._gate(run.engine, opened.policy),
-                self._gate(run.judge, opened.judge) if run.judge and opened.judge else None,
-                opened.scorer,
-                {name: self._gate(run.engines[name], engine) for name, engine in opened.others.items()},
-            )
+            settings = engines_by_table(self.run)
+            self.engines = opened.each(lambda table, engine: self._gate(settings[table], engine))
             collect_seldom()
-        return self.work.engines
+        return self.engines
 
     async def _probe(self, stage: ShardStage, shard: ShardPlan) -> None:
         """Check the engine on the first shard with problems, before sampling for it."""
@@ -115,15 +107,15 @@ class EngineWorker(CpuWorker):
             engines = await self._loaded()
             if self._tried:
                 return
-            problem = fitting(await asyncio.to_thread(self.work.problems, stage, shard))
+            problem = fitting(await asyncio.to_thread(self.problems, stage, shard))
             if problem is not None:
-                for name, run in by_model(self.work.run).items():
-                    with naming_engine(table_of(name)):
-                        await probe((engines.others[name] if name else engines.policy).engine, run, problem)
+                for table, run in runs_by_table(self.run).items():
+                    with naming_engine(table):
+                        await probe(engines.by_table[table].engine, run, problem)
                 self._tried = True
 
     def _gate(self, settings: AnyEngine, engine: Engine) -> EngineGate:
-        capacity = self.work.run.workers.requests_in_flight or capacity_of(settings, engine)
+        capacity = self.run.workers.requests_in_flight or capacity_of(settings, engine)
         return EngineGate(engine, capacity, limit_of(settings), outage_of(settings))
 
 
@@ -139,8 +131,7 @@ async def open_models(
         BadInput: one is not there, or has no chat template where one is asked for; or as ``check`` raises it.
         EngineDead: one did not start.
     """
-    models = by_model(run)
-    asked = {table_of(name): one.engine for name, one in models.items()} | ({"judge": run.judge} if run.judge else {})
+    asked = engines_by_table(run)
     local: dict[str, EngineIdentity] = {}
     for table, settings in asked.items():
         if isinstance(settings, VllmEngineSettings | TransformersEngineSettings):
@@ -152,11 +143,9 @@ async def open_models(
         with naming_engine(table):
             engines[table] = await open_engine(asked[table])
         await asyncio.to_thread(check, {table: engines[table].identity})
-    for name, one in models.items():
+    for table, one in runs_by_table(run).items():
         try:
-            PromptedPolicy(engines[table_of(name)], one.policy).check()
+            PromptedPolicy(engines[table], one.policy).check()
         except ValueError as error:
             raise BadInput(f"policy.chat: {error}") from None
-    scorer = await open_scorer(run.scorer) if run.scorer else None
-    others = {name: engines[table_of(name)] for name in models if name}
-    return Engines(engines["engine"], engines.get("judge"), scorer, others)
+    return Engines(engines, await open_scorer(run.scorer) if run.scorer else None)

@@ -16,7 +16,7 @@ from stepforge.pipelines.engines.settings import (
     TransformersEngineSettings,
     VllmEngineSettings,
 )
-from stepforge.pipelines.settings.run_file import RunFile, problem_sets
+from stepforge.pipelines.settings.run_file import RunFile, engines_by_table, problem_sets
 from stepforge.schemas.errors import RunFailed, first_line
 
 CHILDREN_DIE = ("RAY_process_group_cleanup_enabled", "true")
@@ -80,7 +80,7 @@ def stop_ray() -> None:
 def loads_from_hub(run: RunFile) -> bool:
     """Whether a run names a model or problems on the Hub, so that its workers may need the Hub's token."""
     sets = [part.hub for part in problem_sets(run)]
-    engines = [engine for engine in (run.engine, run.judge, *run.engines.values()) if engine is not None]
+    engines = engines_by_table(run).values()
     models = [engine.model for engine in engines if isinstance(engine, VllmEngineSettings | TransformersEngineSettings)]
     tokenizers = [engine.tokenizer for engine in engines if isinstance(engine, ServerEngineSettings)]
     return any(sets) or any(name and name != EMBEDDED and not Path(name).exists() for name in (*models, *tokenizers))

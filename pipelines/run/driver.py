@@ -23,13 +23,7 @@ from stepforge.pipelines.run.shard_work import ShardDone
 from stepforge.pipelines.run.stage_table import ENGINE_STAGES, needs_engine
 from stepforge.pipelines.run.stopping import Stopping
 from stepforge.pipelines.run_folder.failures import take_back
-from stepforge.pipelines.run_folder.ledger import (
-    ShardReport,
-    build_ledger,
-    check_failures,
-    check_watched,
-    write_ledger,
-)
+from stepforge.pipelines.run_folder.ledger import ShardReport, build_ledger, check_worth, write_ledger
 from stepforge.pipelines.run_folder.lock import only_driver
 from stepforge.pipelines.run_folder.plan import ShardPlan, plan_shards
 from stepforge.pipelines.run_folder.pooled_rates import pilot_shards, rates_of_run, settle_shard
@@ -117,8 +111,7 @@ def _forget_leftovers(layout: Layout, committed: dict[ShardStage, set[int]]) -> 
 
 def finish(run: RunFile, layout: Layout) -> Report:
     ledger = write_ledger(layout, past_sessions(layout))
-    check_failures(run, ledger)
-    check_watched(run, ledger)
+    check_worth(run, ledger)
     export_all(run, layout)
     return write_report(run, layout, ledger)
 
@@ -153,8 +146,8 @@ class _Flow:
         self.cpu = cpu_pool(self.run_file, folder, session)
         self.engines = engine_pool(self.run_file, folder, session) if self._samples(pending) else None
         pools = [self.cpu, *([self.engines] if self.engines else [])]
-        workers = self.engines.workers if self.engines else ()
-        watcher = asyncio.create_task(self.progress.watch(workers))
+        counters = [worker.counters for worker in self.engines.workers] if self.engines else []
+        watcher = asyncio.create_task(self.progress.watch(counters))
         try:
             await _all(self._stage("generate", shard) for shard in self.plan)
             self.corpus = await asyncio.to_thread(self._whole_corpus)
@@ -165,7 +158,7 @@ class _Flow:
                         labeled.set()
             await _all([*map(self._shard, pending), self._pool_rates()])
             await _ended(watcher)
-            await self.progress.look(workers)
+            await self.progress.look(counters)
             await self._export()
         finally:
             await _ended(watcher)
@@ -174,9 +167,7 @@ class _Flow:
 
     async def _export(self) -> None:
         """Have the workers write the data sets, unless too many rows have failed or the labels are worthless."""
-        ledger = await asyncio.to_thread(build_ledger, self.layout, [])
-        check_failures(self.run_file, ledger)
-        check_watched(self.run_file, ledger)
+        check_worth(self.run_file, await asyncio.to_thread(build_ledger, self.layout, []))
         await export_on(self.cpu, self.run_file, self.layout)
 
     def _samples(self, pending: list[ShardPlan]) -> bool:

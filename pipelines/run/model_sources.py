@@ -1,31 +1,18 @@
-"""Shards of a source that uses a model: every attempt of the shard at once, on an engine."""
+"""The seeds of a source that uses a model, and the problems of a shard as far as they exist."""
 
-import asyncio
-import json
 from collections.abc import Iterator
 from functools import partial
-from typing import NamedTuple
 
-from stepforge.generators.policy import PromptedPolicy
 from stepforge.generators.problem_sets import ProblemSet, SourceItem
-from stepforge.generators.written import Attempt, ModelSource, Refused
+from stepforge.generators.written import ModelSource
 from stepforge.generators.written.source import Seeds
 from stepforge.pipelines.inputs.problem_files import open_once
-from stepforge.pipelines.run.stages import attempt_all
 from stepforge.pipelines.run_folder.plan import ShardPlan, drawn_rows
 from stepforge.pipelines.settings.run_file import RunFile
-from stepforge.schemas.labeled import Cost, Failure, Rejected
-from stepforge.schemas.protocols import Grader
+from stepforge.schemas.labeled import Rejected
 
 LOOKED_THROUGH = 64
 """Seeds after the first, and then before it, that are searched for one of its group."""
-
-
-class WrittenShard(NamedTuple):
-    made: list[SourceItem]
-    rejected: list[Rejected]
-    failures: list[Failure]
-    cost: Cost
 
 
 def model_source(run: RunFile, shard: ShardPlan) -> ModelSource | None:
@@ -45,27 +32,10 @@ def readable_rows(run: RunFile, shard: ShardPlan) -> Iterator[tuple[int, SourceI
             yield row, SourceItem(problem=seed.problem)
 
 
-async def write_problems(
-    run: RunFile, shard: ShardPlan, part: ModelSource, policy: PromptedPolicy, grader: Grader
-) -> WrittenShard:
-    async def work(row: int) -> tuple[int, Attempt]:
-        seed = await asyncio.to_thread(_seed, part, run.seed, row)
-        if seed is None:
-            return row, Attempt(Refused("a bad seed"))
-        partner = partial(_partner, part, run.seed, row, seed)
-        return row, await part.make(row, Seeds(seed, partner), policy, grader, seed=run.seed)
-
-    rows = range(shard.start, shard.stop)
-    done, failures = await attempt_all(rows, work, "generate", lambda row: f"{part.name}:{row}")
-    written = WrittenShard([], [], failures, sum((attempt.cost for _, attempt in done), Cost()))
-    for row, (made, _) in done:
-        if isinstance(made, Refused):
-            text = json.dumps({"text": made.text}, ensure_ascii=False)
-            name = f"{part.name}:{row}"
-            written.rejected.append(Rejected(problem_id=name, filter=part.kind, reason=made.reason, row=text))
-        else:
-            written.made.append(made)
-    return written
+def seeds_of(part: ModelSource, seed: int, row: int) -> Seeds | None:
+    """Return what an attempt begins from; None if its seed cannot be read."""
+    first = _seed(part, seed, row)
+    return None if first is None else Seeds(first, partial(_partner, part, seed, row, first))
 
 
 def _seed(part: ModelSource, seed: int, row: int) -> SourceItem | None:

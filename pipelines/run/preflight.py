@@ -35,13 +35,12 @@ from stepforge.pipelines.run.probe import (
     completing,
     fitting,
     naming_engine,
-    table_of,
 )
 from stepforge.pipelines.run_folder.plan import FAMILIES, ShardPlan
 from stepforge.pipelines.sandbox.inside import NOT_IMPORTED
 from stepforge.pipelines.sandbox.sandbox import NoIsolation, Sandbox
 from stepforge.pipelines.scorers import check_scorer
-from stepforge.pipelines.settings.run_file import RunFile, by_model
+from stepforge.pipelines.settings.run_file import RunFile, engines_by_table, runs_by_table
 from stepforge.schemas.errors import BadInput
 from stepforge.schemas.own_part import is_own
 from stepforge.schemas.problem import Problem
@@ -61,13 +60,11 @@ def preflight(run: RunFile) -> None:
     check_isolation(run)
     check_metrics(run.workers)
     _check_domains(run)
-    for name, asked in by_model(run).items():
+    for asked in runs_by_table(run).values():
         _check_policy(asked)
-        with naming_engine(table_of(name)):
-            _check_engine(asked.engine)
-    if run.judge is not None:
-        with naming_engine("judge"):
-            _check_engine(run.judge)
+    for table, engine in engines_by_table(run).items():
+        with naming_engine(table):
+            _check_engine(engine)
     if run.scorer is not None and not is_own(run.scorer):
         _need("torch", "pip install torch")
         check_scorer(run.scorer)
@@ -149,9 +146,9 @@ async def _answers(run: RunFile) -> None:
 
     On a cluster only the workers may reach it, so they do this themselves.
     """
-    for name, asked in by_model(run).items():
+    for table, asked in runs_by_table(run).items():
         if isinstance(asked.engine, ServerEngineSettings):
-            with naming_engine(table_of(name)):
+            with naming_engine(table):
                 await _answers_one(asked)
     if isinstance(run.judge, ServerEngineSettings):
         with naming_engine("judge"):

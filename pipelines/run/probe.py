@@ -37,10 +37,6 @@ def naming_engine(table: str) -> Iterator[None]:
         raise BadInput(f"{table}{rest}" if rest[:1] in (".", ":") else str(error)) from None
 
 
-def table_of(name: str) -> str:
-    return f"engines.{name}" if name else "engine"
-
-
 def completing(run: RunFile) -> list[str]:
     """Return the names of the run's labelers that need completions."""
     return [part.name for part in run.label if getattr(part, "completes", True)]

@@ -3,18 +3,16 @@
 import asyncio
 import time
 from collections.abc import Callable, Mapping, Sequence
-from types import MappingProxyType
 from typing import Generic, NamedTuple, TypeVar
 
 from stepforge.filters import Corpus
 from stepforge.generators.policies import Policies
+from stepforge.generators.supplied import Brought
 from stepforge.pipelines.engines.gate import EngineGate
 from stepforge.pipelines.grading.grader import PooledGrader
 from stepforge.pipelines.run.journaled_engine import JournaledEngine
 from stepforge.pipelines.run.model_sources import readable_rows
-from stepforge.pipelines.run.probe import table_of
 from stepforge.pipelines.run.stage_table import STAGES, Made, Task, needs_engine
-from stepforge.pipelines.run.stages import Brought
 from stepforge.pipelines.run_folder.ledger import ShardReport
 from stepforge.pipelines.run_folder.lock import is_current
 from stepforge.pipelines.run_folder.plan import ShardPlan
@@ -39,21 +37,12 @@ F = TypeVar("F")
 class Engines(NamedTuple, Generic[E]):
     """The models of a run, as they were opened or as shards share them."""
 
-    policy: E
-    judge: E | None = None
-    """None: judges use the policy's own model."""
+    by_table: Mapping[str, E]
+    """All that sample, by their table of the run file."""
     scorer: Scorer | None = None
-    others: Mapping[str, E] = MappingProxyType({})
-    """Those that ways name."""
 
-    def by_table(self) -> dict[str, E]:
-        """Return all that sample, by their table of the run file; the policy's first."""
-        judge = {} if self.judge is None else {"judge": self.judge}
-        return {"engine": self.policy} | judge | {table_of(name): one for name, one in self.others.items()}
-
-    def each(self, wrapped: Callable[[E], F]) -> "Engines[F]":
-        judge = None if self.judge is None else wrapped(self.judge)
-        return Engines(wrapped(self.policy), judge, self.scorer, {n: wrapped(one) for n, one in self.others.items()})
+    def each(self, wrapped: Callable[[str, E], F]) -> "Engines[F]":
+        return Engines({table: wrapped(table, one) for table, one in self.by_table.items()}, self.scorer)
 
 
 class ShardDone(NamedTuple):
@@ -100,8 +89,8 @@ class ShardWork:
         index = task.shard.index
         folder, kept = self.layout.journal(stage, index), self.layout.completions(stage, index)
         journal = await asyncio.to_thread(lambda: Journal(folder, kept_completions(kept)))
-        engines = self.engines.each(lambda gate: JournaledEngine(gate, journal))
-        policies = Policies(engines.policy, self.run.policy, engines.judge, self.grader.run_python, engines.others)
+        engines = self.engines.each(lambda _, gate: JournaledEngine(gate, journal))
+        policies = Policies(engines.by_table, self.run.policy, self.grader.run_python)
         try:
             report = await self._done(stage, task._replace(policies=policies, scorer=self.engines.scorer))
         except BaseException:
@@ -109,7 +98,7 @@ class ShardWork:
             raise
         await journal.end()
         await asyncio.to_thread(keep_completions, folder, kept)
-        seconds = sum(engine.seconds for engine in engines.by_table().values())
+        seconds = sum(engine.seconds for engine in engines.by_table.values())
         return ShardDone(report, 0.0, seconds, journal.replayed)
 
     async def _done(self, stage: ShardStage, task: Task) -> ShardReport:
@@ -129,7 +118,8 @@ class ShardWork:
         report = made.report(stage, index)
         self.check_session()
         stamp = self._stamp(stage, task)
-        _write_aside(self.layout.brought(index), made.brought if stage == "generate" else None, Brought, stamp)
+        if stage == "generate":
+            _write_aside(self.layout.brought(index), made.brought, Brought, stamp)
         _write_aside(self.layout.rejected(stage, index), made.rejected, Rejected, stamp)
         _write_aside(self.layout.failures(stage, index), made.failures, Failure, stamp)
         if stage == "generate":
@@ -163,9 +153,9 @@ class ShardWork:
         return stamp
 
 
-def _write_aside(path: AnyPath, rows: Sequence[Record] | None, record: type[Record], stamp: ShardMetadata) -> None:
-    """Write rows set aside; if there are none, delete those of an earlier attempt. None: no such file."""
+def _write_aside(path: AnyPath, rows: Sequence[Record], record: type[Record], stamp: ShardMetadata) -> None:
+    """Write rows set aside; if there are none, delete those of an earlier attempt."""
     if rows:
         write_shard(path, rows, record, stamp)
-    elif rows is not None:
+    else:
         path.unlink(missing_ok=True)

@@ -1,6 +1,7 @@
 """The stages of a shard as one table: what each reads and writes, what it does, and where it runs."""
 
 import asyncio
+import json
 from collections import Counter
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from types import MappingProxyType
@@ -9,14 +10,15 @@ from typing import Literal, NamedTuple, TypeVar
 from stepforge.filters import Corpus, CurateFilter
 from stepforge.generators.policies import Policies
 from stepforge.generators.policy import PromptedPolicy
+from stepforge.generators.problem_sets import SourceItem
+from stepforge.generators.supplied import Brought
+from stepforge.generators.written import Attempt, ModelSource, Refused
 from stepforge.labelers.contracts import with_rates
 from stepforge.pipelines.inputs.held_out import held_out_hits
 from stepforge.pipelines.inputs.problem_files import FILTER
-from stepforge.pipelines.run.model_sources import model_source, write_problems
+from stepforge.pipelines.run.model_sources import model_source, seeds_of
 from stepforge.pipelines.run.stages import (
-    Brought,
     attempt_all,
-    brought_with,
     curate,
     label_by,
     solve_for,
@@ -114,26 +116,32 @@ class Stage(NamedTuple):
 async def _generate(task: Task) -> Made:
     part = model_source(task.run, task.shard)
     if part is None:
-        return await asyncio.to_thread(_drawn, task)
-    written = await write_problems(task.run, task.shard, part, task.asked.main, task.grader)
-    return Made(
-        [item.problem for item in written.made],
-        task.shard.stop - task.shard.start,
-        rejected=written.rejected,
-        failures=written.failures,
-        cost=written.cost,
-        brought=[solution for item in written.made for solution in brought_with(item)],
-    )
+        return _generated(task, await asyncio.to_thread(lambda: list(drawn_rows(task.run, task.shard))))
+
+    async def work(row: int) -> tuple[int, Attempt]:
+        seeds = await asyncio.to_thread(seeds_of, part, task.run.seed, row)
+        if seeds is None:
+            return row, Attempt(Refused("a bad seed"))
+        return row, await part.make(row, seeds, task.asked.main, task.grader, seed=task.run.seed)
+
+    rows = range(task.shard.start, task.shard.stop)
+    done, failures = await attempt_all(rows, work, "generate", lambda row: f"{part.name}:{row}")
+    items = [_refused(part, row, a.made) if isinstance(a.made, Refused) else a.made for row, a in done]
+    return _generated(task, items)._replace(failures=failures, cost=sum((a.cost for _, a in done), Cost()))
 
 
-def _drawn(task: Task) -> Made:
-    items = list(drawn_rows(task.run, task.shard))
-    found = [item for item in items if not isinstance(item, Rejected)]
+def _refused(part: ModelSource, row: int, refused: Refused) -> Rejected:
+    text = json.dumps({"text": refused.text}, ensure_ascii=False)
+    return Rejected(problem_id=f"{part.name}:{row}", filter=part.kind, reason=refused.reason, row=text)
+
+
+def _generated(task: Task, items: Sequence[SourceItem | Rejected]) -> Made:
+    found = [item for item in items if isinstance(item, SourceItem)]
     return Made(
         [item.problem for item in found],
         task.shard.stop - task.shard.start,
         rejected=[item for item in items if isinstance(item, Rejected)],
-        brought=[solution for item in found for solution in brought_with(item)],
+        brought=[s.model_copy(update={"problem_id": i.problem.id}) for i in found for s in i.solutions],
     )
 
 

@@ -7,10 +7,9 @@ from typing import Generic, NamedTuple, TypeVar
 from stepforge.filters import Corpus, CurateFilter, Difficulty, Dropped, VetFilter
 from stepforge.generators.policies import Policies
 from stepforge.generators.policy import NotSampled, PromptedPolicy
-from stepforge.generators.problem_sets import SourceItem
 from stepforge.generators.search import Asked, Found
 from stepforge.generators.segmenters import uncut, uncut_warning
-from stepforge.generators.supplied import on_steps
+from stepforge.generators.supplied import Brought, on_steps
 from stepforge.grading.outcomes import graded
 from stepforge.labelers import AnyPart, label_with_all
 from stepforge.pipelines.grading.grader import PooledGrader
@@ -21,8 +20,7 @@ from stepforge.schemas.errors import RunFailed
 from stepforge.schemas.labeled import Cost, Failure, LabeledProblem, LabelerCost, Rejected
 from stepforge.schemas.problem import Problem
 from stepforge.schemas.protocols import EngineDead, Grader, Scorer
-from stepforge.schemas.record import Record
-from stepforge.schemas.rollout import SUPPLIED, PeopleLabel, Rollout, SolvedProblem
+from stepforge.schemas.rollout import SUPPLIED, Rollout, SolvedProblem
 from stepforge.schemas.seeds import seed_of
 
 SCORER = "scorer"
@@ -32,28 +30,6 @@ _WARNED: set[str] = set()
 Row = TypeVar("Row", SolvedProblem, LabeledProblem)
 Given = TypeVar("Given")
 Done = TypeVar("Done")
-
-
-class Brought(Record):
-    """A solution that came with a problem instead of being sampled."""
-
-    problem_id: str
-    text: str
-    steps: tuple[str, ...]
-    """Its steps, if the source has them cut; else empty, and the policy's segmenter cuts the text."""
-    people: PeopleLabel | None = None
-
-
-def brought_with(item: SourceItem) -> list[Brought]:
-    return [
-        Brought(
-            problem_id=item.problem.id,
-            text=solution.text,
-            steps=solution.cut(lambda text: (text,)) if solution.steps else (),
-            people=solution.people,
-        )
-        for solution in item.solutions
-    ]
 
 
 class Sifted(NamedTuple, Generic[Row]):

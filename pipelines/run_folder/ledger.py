@@ -28,26 +28,29 @@ Stamps = dict[ShardStage, dict[int, ShardMetadata]]
 """What each shard's metadata holds, by stage and number."""
 
 
-class ShardReport(Record):
-    stage: ShardStage
-    shard: int
-    rows_in: int
-    rows_out: int
+class StageCounts(Record):
+    rows_in: int = 0
+    rows_out: int = 0
+    labeled_steps: int = 0
+    """Steps that the first labeler judged in the rows that came out, in the curate stage."""
     rejected: dict[str, int] = Field(default_factory=dict)
     """Rows dropped, by ``filter: reason``."""
     failures: dict[str, int] = Field(default_factory=dict)
     """Rows that could not be finished, by class of error."""
+    outcomes: dict[str, int] = Field(default_factory=dict)
+    """Rollouts of this stage by outcome, plus the truncated and the failed ones."""
     cost: Cost = Cost()
+
+
+class ShardReport(StageCounts):
+    stage: ShardStage
+    shard: int
     labelers: tuple[LabelerCost, ...] = ()
     """The cost by labeler, in the label stage."""
     policies: dict[str, Cost] = Field(default_factory=dict)
     """What each policy wrote, where a run has several: solutions, or the completions that labels are made from."""
-    outcomes: dict[str, int] = Field(default_factory=dict)
-    """Rollouts of this stage by outcome, plus the truncated and the failed ones."""
     watched: Watched = Watched()
     """Figures that show whether the engine answers correctly, in the solve and label stages."""
-    labeled_steps: int = 0
-    """Steps that the first labeler judged in the rows that came out, in the curate stage."""
 
     def check(self) -> None:
         """Raise ``RunFailed`` unless rows in and rows out agree."""
@@ -56,25 +59,15 @@ class ShardReport(Record):
             raise RunFailed(f"{self.stage}: shard {self.shard}: {lost} of {self.rows_in} rows unaccounted for")
 
 
-MERGED, SUMMED = ("rejected", "failures", "outcomes"), ("rows_in", "rows_out", "labeled_steps", "cost")
-
-
-class StageTotal(Record):
+class StageTotal(StageCounts):
     shards: int = 0
-    rows_in: int = 0
-    rows_out: int = 0
-    labeled_steps: int = 0
-    rejected: dict[str, int] = Field(default_factory=dict)
-    failures: dict[str, int] = Field(default_factory=dict)
-    outcomes: dict[str, int] = Field(default_factory=dict)
     seconds: float = 0.0
     engine_seconds: float = 0.0
-    cost: Cost = Cost()
 
     def plus(self, report: ShardReport, *, shards: int = 1) -> "StageTotal":
-        merged = {name: added((getattr(self, name), getattr(report, name))) for name in MERGED}
-        summed = {name: getattr(self, name) + getattr(report, name) for name in SUMMED}
-        return self.model_copy(update={"shards": self.shards + shards, **merged, **summed})
+        pairs = {name: (getattr(self, name), getattr(report, name)) for name in StageCounts.model_fields}
+        summed = {name: added(both) if isinstance(both[0], dict) else both[0] + both[1] for name, both in pairs.items()}
+        return self.model_copy(update={"shards": self.shards + shards, **summed})
 
     def took(self, time: StageTime) -> "StageTotal":
         seconds, busy = self.seconds + time.seconds, self.engine_seconds + time.engine_seconds
@@ -232,15 +225,9 @@ def price(stages: Mapping[ShardStage, StageTotal], count: int) -> Price | None:
     return Price(count=count, **{name: round(value / count, 6) for name, value in spent.items()})
 
 
-def check_watched(run: RunFile, ledger: Ledger) -> None:
-    """Raise ``RunFailed`` if the watched figures show that the labels would be worthless."""
-    reason = reason_to_stop(ledger.watched.counts, run.watch, temperature=run.policy.temperature, ended=True)
-    if reason is not None:
-        raise RunFailed(f"nothing was exported, finished work is kept: {reason}")
-
-
-def check_failures(run: RunFile, ledger: Ledger) -> None:
-    """Raise ``RunFailed`` if more rows of a stage failed than ``max_failure_share`` allows."""
+def check_worth(run: RunFile, ledger: Ledger) -> None:
+    """Raise ``RunFailed`` if more rows of a stage failed than ``max_failure_share`` allows, or if the watched figures
+    show that the labels would be worthless."""
     for stage, total in ledger.stages.items():
         failed, rows = sum(total.failures.values()), total.rows_in
         if rows and failed / rows > run.max_failure_share:
@@ -252,3 +239,6 @@ def check_failures(run: RunFile, ledger: Ledger) -> None:
                 f"max_failure_share = {run.max_failure_share:g}; most often ({count}): {message}. To continue, {again}"
                 f"raise max_failure_share; see failures/{stage}/"
             )
+    reason = reason_to_stop(ledger.watched.counts, run.watch, temperature=run.policy.temperature, ended=True)
+    if reason is not None:
+        raise RunFailed(f"nothing was exported, finished work is kept: {reason}")

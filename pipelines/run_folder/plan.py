@@ -1,6 +1,6 @@
 """The shard plan: which rows of which source make up each shard. Written once, then append-only."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from itertools import accumulate
 from random import Random
 
@@ -60,7 +60,11 @@ def plan_shards(run: RunFile, folder: AnyPath) -> list[ShardPlan]:
             stop = min(first + run.rows_per_shard, total)
             planned.append(ShardPlan(index=len(planned), source=source, start=first, stop=stop))
     for i, opened in sets.items():
-        _check_unchanged(opened, before.sets.get(i, ()))
+        if (earlier := before.sets.get(i)) and not opened.goes_on_from(earlier):
+            raise BadInput(
+                f"{opened.part.path or opened.part.hub}: has changed since the run began, and not only by problems "
+                "added at its end; restore it, or give another --out"
+            )
     prints = {i: tuple(opened.prints()) for i, opened in sets.items()}
     write_checksummed(folder / PLAN_FILE, _PlanFile(run=digest, sets=prints, shards=tuple(planned)).model_dump())
     return planned
@@ -89,15 +93,6 @@ def read_plan(folder: AnyPath, run: str | None = None) -> list[ShardPlan]:
 def _read(folder: AnyPath, run: str | None) -> _PlanFile:
     path = folder / PLAN_FILE
     return read_record(path, _PlanFile, "a plan", run) if path.exists() else _PlanFile()
-
-
-def _check_unchanged(opened: ProblemSource, before: Sequence[Print]) -> None:
-    if before and not opened.goes_on_from(before):
-        source = opened.part.path or opened.part.hub
-        raise BadInput(
-            f"{source}: has changed since the run began, and not only by problems added at its end; "
-            "restore it, or give another --out"
-        )
 
 
 def families(run: RunFile) -> list[ProblemFamily]:

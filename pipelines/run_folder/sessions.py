@@ -95,13 +95,14 @@ class Session:
         ends = time.monotonic() - self._clock
         drawn = 1 - min(1.0, replayed / cost.rollouts) if cost.rollouts else 0.0
         self._timeline.add(ends - seconds, ends, cost.generated_tokens * drawn, engine_seconds)
-        before = self._stages.get(stage)
+        nothing = StageTime(shards=0, seconds=0.0, engine_seconds=0.0, replayed=0, first=ends, last=ends)
+        before = self._stages.get(stage, nothing)
         self._stages[stage] = StageTime(
-            shards=(before.shards if before else 0) + 1,
-            seconds=round((before.seconds if before else 0.0) + seconds, 6),
-            engine_seconds=round((before.engine_seconds if before else 0.0) + engine_seconds, 6),
-            replayed=(before.replayed if before else 0) + replayed,
-            first=round(min(before.first if before else ends, ends - seconds), 3),
+            shards=before.shards + 1,
+            seconds=round(before.seconds + seconds, 6),
+            engine_seconds=round(before.engine_seconds + engine_seconds, 6),
+            replayed=before.replayed + replayed,
+            first=round(min(before.first, ends - seconds), 3),
             last=round(ends, 3),
         )
 

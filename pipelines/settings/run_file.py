@@ -160,18 +160,24 @@ def _distinct(setting: str, names: list[str]) -> None:
         raise ValueError(f"{setting}: {twice[0]} is listed twice; give one of them another name, or drop it")
 
 
-def by_model(run: RunFile) -> dict[str, RunFile]:
-    """Return the run as each of its models is asked, as if it were alone; the one of ``[engine]`` has no name.
+def engines_by_table(run: RunFile) -> dict[str, AnyEngine]:
+    """Return all that sample, by their table of the run file: ``engine``, ``engines.NAME`` and ``judge``."""
+    judge = {} if run.judge is None else {"judge": run.judge}
+    return {"engine": run.engine} | {f"engines.{name}": engine for name, engine in run.engines.items()} | judge
+
+
+def runs_by_table(run: RunFile) -> dict[str, RunFile]:
+    """Return the run as each of its policies' models is asked, as if it were alone.
 
     Where another one completes, a model is asked for no labels.
     """
-    runs = {"": run}
+    runs = {"engine": run}
     for way in run.policy.ways:
-        if way.engine is not None and way.engine not in runs:
+        if way.engine is not None and way.table not in runs:
             policy = run.policy.model_copy(update={**way.changes, "ways": (), "completer": None})
-            runs[way.engine] = run.model_copy(update={"engine": run.engines[way.engine], "policy": policy})
-    completers = [way.engine or "" for way in run.policy.ways if way.name == run.policy.completer] or list(runs)
-    return {name: one if name in completers else one.model_copy(update={"label": ()}) for name, one in runs.items()}
+            runs[way.table] = run.model_copy(update={"engine": run.engines[way.engine], "policy": policy})
+    completers = [way.table for way in run.policy.ways if way.name == run.policy.completer] or list(runs)
+    return {table: one if table in completers else one.model_copy(update={"label": ()}) for table, one in runs.items()}
 
 
 def problem_sets(run: RunFile) -> list[ProblemSet]:

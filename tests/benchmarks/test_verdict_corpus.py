@@ -41,7 +41,7 @@ def shown_lines(made: Check, draft: Draft) -> list[str]:
     """The steps of a prompt, read back from its delimiters."""
     opened, _, closed = made.prompt.partition("\n<1>\n")
     question, _, wording = opened.rpartition("\n")
-    assert question == draft.question
+    assert question == draft.plain_question
     assert wording in WORDINGS
     assert closed.endswith(f"\n{CHECK}\n")
     parts = re.split(r"^<(\d+)>\n", f"<1>\n{closed.removesuffix(f'{CHECK}{chr(10)}')}", flags=re.MULTILINE)[1:]

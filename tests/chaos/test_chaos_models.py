@@ -100,7 +100,7 @@ def test_the_server_that_is_away_is_named_by_its_table(tmp_path: Path, server: A
 def test_progress_counts_every_engine_of_a_worker(tmp_path: Path) -> None:
     worker = EngineWorker(a_run(), tmp_path, "session")
     gates = [EngineGate(CharacterEngine(name), 4) for name in "ab"]
-    worker.work.engines = Engines(gates[0], others={"b": gates[1]})
+    worker.engines = Engines({"engine": gates[0], "engines.b": gates[1]})
     gates[1]._clock.start()
     gates[1]._counts["errors"] = 2
     counters = asyncio.run(worker.progress())

@@ -54,7 +54,7 @@ def test_the_layout_of_prm800k() -> None:
     written = "label.steps.completions.0"
     found = item(row, **columns, steps=f"{written}.text", ratings=f"{written}.rating")
     assert (found.problem.question, found.problem.answer) == ("What is 3 + 4?", "7")
-    assert found.solutions[0].steps == ("a", "b", "c")
+    assert found.solutions[0].steps == ("a\n\n", "b\n\n", "c")
     assert found.solutions[0].people == PeopleLabel(first_error=2, ratings=(1, 0, -1))
 
 
@@ -93,7 +93,7 @@ def test_messages_that_ask_no_one_question_are_refused(messages: list[object], m
 def test_several_solutions_in_a_row() -> None:
     assert [s.text for s in item({"s": ["a", "b"]}, solution="s").solutions] == ["a", "b"]
     assert [s.text for s in item({"s": [CHAT, CHAT]}, solution="s").solutions] == ["3 + 4 = 7"] * 2
-    assert [s.steps for s in item({"s": [["a", "b"], ["c"]]}, steps="s").solutions] == [("a", "b"), ("c",)]
+    assert [s.steps for s in item({"s": [["a", "b"], ["c"]]}, steps="s").solutions] == [("a\n\n", "b"), ("c",)]
     assert item({"s": []}, solution="s").solutions == ()
     assert item({"s": None}, solution="s").solutions == ()
     for field, value in (("solution", ["a", 7]), ("steps", [["a"], "b"]), ("steps", [["a"], [7]])):

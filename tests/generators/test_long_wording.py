@@ -6,10 +6,10 @@ import pytest
 
 from benchmarks.embedded_policy.free_solutions import free_solution
 from benchmarks.embedded_policy.long_lines import LONGEST, SHORTEST, tokens_of
+from benchmarks.embedded_policy.step_sentences import solution_grammar
 from stepforge.generators.families import ALL_FAMILIES
 from stepforge.generators.families.quantities import Quantities
 from stepforge.generators.family import LONG_STEPS, Family
-from stepforge.generators.wording.grammar import free_grammar
 from stepforge.grading.sentences import read_sentence
 from stepforge.labelers.explained import REPAIRS
 from stepforge.schemas.seeds import rng_of
@@ -50,14 +50,14 @@ def test_there_are_people_for_every_quantity() -> None:
 
 
 def test_what_surrounds_a_value_states_none_and_takes_none_back() -> None:
-    rules = free_grammar().rules
+    rules = solution_grammar().rules
     around = [rule for rule in rules if rule.startswith("why_") or rule in ("turn", "the_next", "unit", "aside")]
     assert {f"why_{rule}" for rule in ("given", "times", "plus", "power", "series", "derivative")} <= set(around)
     assert len(rules["aside"]) >= 20
     slots = dict.fromkeys(("who", "item", "what", "a", "b", "n"), "pens")
     for rule in around:
         for i in range(60):
-            text = free_grammar().draw(rng_of(rule, i), rule, slots)
+            text = solution_grammar().draw(rng_of(rule, i), rule, slots)
             assert not read_sentence(text).numbers, text
             assert not REPAIRS.match(text), text
             assert not re.search(r"\b(?:answer|no|wait|sorry|mean|scratch)\b", text, re.IGNORECASE), text

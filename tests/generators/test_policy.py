@@ -23,7 +23,7 @@ def test_each_problem_is_asked_in_one_way() -> None:
         {"name": "terse", "share": 0.3, "prompt": "Briefly: {question}", "temperature": 0.5},
         {"name": "hot", "share": 0.2, "temperature": 1.5},
     ]
-    policy = Policies(ThreeByThree("x"), PolicySettings.model_validate({"ways": ways}))
+    policy = Policies({"engine": ThreeByThree("x")}, PolicySettings.model_validate({"ways": ways}))
     asked = [policy.solving(a_problem(str(i))) for i in range(600)]
     models = [one.identity.model for one in asked]
     shares = {model: models.count(model) / len(models) for model in set(models)}

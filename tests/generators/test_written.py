@@ -16,7 +16,7 @@ from run_files import a_run
 from stepforge.filters import Corpus
 from stepforge.generators.policy import NotSampled, PolicySettings, PromptedPolicy
 from stepforge.generators.problem_sets import SourceItem
-from stepforge.generators.supplied import BroughtSolution
+from stepforge.generators.supplied import Brought
 from stepforge.generators.written import ModelSource, Prefixes, Rationales, Refused, Written
 from stepforge.generators.written.prompts import read_reply
 from stepforge.generators.written.source import Seeds, agreed
@@ -24,9 +24,9 @@ from stepforge.pipelines.engines.gate import UNBOUNDED, EngineGate
 from stepforge.pipelines.estimate.sample import draw
 from stepforge.pipelines.grading.grader import PooledGrader
 from stepforge.pipelines.library.own_function import FunctionEngine
-from stepforge.pipelines.run.model_sources import readable_rows, write_problems
+from stepforge.pipelines.run.model_sources import readable_rows, seeds_of
 from stepforge.pipelines.run.shard_work import Engines, ShardWork
-from stepforge.pipelines.run_folder.plan import ShardPlan, plan_shards
+from stepforge.pipelines.run_folder.plan import plan_shards
 from stepforge.pipelines.storage.layout import Layout
 from stepforge.pipelines.storage.shards import read_shard
 from stepforge.pipelines.storage.store import write_text
@@ -42,7 +42,7 @@ def a_seed(question: str = SEED, answer: str | None = "42", solution: str = "") 
     problem = Problem(
         id="set:1", source="set", domain="d", question=question, answer=answer, answer_kind="integer", group="g1"
     )
-    return SourceItem(problem=problem, solutions=(BroughtSolution(text=solution),) if solution else ())
+    return SourceItem(problem=problem, solutions=(Brought(text=solution),) if solution else ())
 
 
 class Model:
@@ -145,11 +145,9 @@ def test_either_seed_of_a_group_finds_the_other(tmp_path: Path) -> None:
     (tmp_path / "set.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
     seeds = {"kind": "problem_set", "path": str(tmp_path / "set.jsonl"), "group": "of"}
     part = written("combine", seeds=seeds, attempts=2)
-    shard = ShardPlan(index=0, source=0, start=0, stop=2)
-    policy = policy_of(Model("Problem: Ann has 42 pens and Bob 3. How many have both?"))
-    done = asyncio.run(write_problems(a_run(generate=[part.model_dump()]), shard, part, policy, EqualGrader()))
-    parents = [item.problem.lineage.parents for item in done.made if item.problem.lineage]
-    assert parents[0] == parents[1][::-1]
+    first, second = (seeds_of(part, 0, row) for row in range(2))
+    assert first is not None and second is not None
+    assert (first.partner(), second.partner()) == (second.seed, first.seed)
 
 
 def test_a_seed_without_numbers_has_none_to_ask_for() -> None:
@@ -236,7 +234,7 @@ def test_a_run_writes_solves_and_keeps_the_split(tmp_path: Path) -> None:
 
     async def work() -> None:
         gate = EngineGate(FunctionEngine(model, name="test"), UNBOUNDED)
-        shards = ShardWork(run, tmp_path, PooledGrader(), Engines(gate))
+        shards = ShardWork(run, tmp_path, PooledGrader(), Engines({"engine": gate}))
         for stage in ("generate", "solve"):
             for shard in plan:
                 done = await shards.do(stage, shard, Corpus())

@@ -5,7 +5,6 @@ import json
 from collections import Counter
 from pathlib import Path
 from random import Random
-from typing import Any
 
 import pytest
 from command_line import refused, stepforge
@@ -13,7 +12,7 @@ from pilot_runs import RUN, SETTINGS
 
 from stepforge.pipelines.engines import ScriptedEngineSettings
 from stepforge.pipelines.engines.scripted_engine import ScriptedEngine
-from stepforge.pipelines.estimate.pilot import Phase, Pilot, PilotWorker, measure, pilot_engines
+from stepforge.pipelines.estimate.pilot import Phase, Pilot, PilotWorker
 from stepforge.pipelines.estimate.sample import draw
 from stepforge.pipelines.estimate.speed import Call, StepTime, Trace, TracedEngine, mean_active, step_time
 from stepforge.pipelines.settings.run_file import RunFile
@@ -125,32 +124,20 @@ def test_a_trace_knows_with_how_many_a_request_shared_the_engine() -> None:
     assert (short.tokens, long.tokens) == (1, 3)
     assert short.running == pytest.approx(2.0, abs=0.2)
     assert long.running == pytest.approx(4 / 3, abs=0.25)
-    phase = Phase([], [], [short, long], {"short": short.seconds, "long": long.seconds}, loop=0.0, failures=0)
+    phase = Phase([], [short, long], {"short": short.seconds, "long": long.seconds}, loop=0.0, failures=0)
     assert phase.parallel == pytest.approx(1.0)
 
 
 # The pilot
 
 
-class InProcess:
-    """A worker without Ray."""
-
-    def __init__(self, run: RunFile) -> None:
-        self.worker = PilotWorker(run)
-
-    async def call(self, method: str, *arguments: Any) -> Any:
-        return await getattr(self.worker, method)(*arguments)
-
-
-async def measured(run: RunFile, count: int, engines: int = 2) -> Pilot:
-    workers = [InProcess(run) for _ in range(engines)]
+async def measured(run: RunFile, count: int) -> Pilot:
+    worker = PilotWorker(run)
     try:
-        for worker in workers:
-            await worker.call("ready")
-        return await measure(run, draw(run, count), workers)  # type: ignore[arg-type]
+        await worker.ready()
+        return await worker.measure(draw(run, count))
     finally:
-        for worker in workers:
-            await worker.call("close")
+        await worker.close()
 
 
 def test_a_pilot_measures_what_the_labelers_spend() -> None:
@@ -166,23 +153,16 @@ def test_a_pilot_measures_what_the_labelers_spend() -> None:
     assert all((p.labeled_steps > 0) == p.kept for p in pilot.problems)
     asked = sum(p.solve.rollouts + sum(c.rollouts for c in p.label.values()) for p in pilot.problems)
     assert len(pilot.calls) > asked
-    assert pilot.engines == 2
-    on_one_engine = asyncio.run(measured(run, 16, engines=1))
-    assert [p[:4] for p in on_one_engine.problems] == [p[:4] for p in pilot.problems]
+    again = asyncio.run(measured(run, 16))
+    assert [p[:4] for p in again.problems] == [p[:4] for p in pilot.problems]
 
 
 def test_a_pilot_without_pooling_labels_once() -> None:
     run = RunFile.model_validate(SETTINGS | {"label": [{"kind": "omega_prm"}]})
-    pilot = asyncio.run(measured(run, 10, engines=1))
+    pilot = asyncio.run(measured(run, 10))
     assert all(bool(p.label) == p.vetted and p.label_pooling == p.label for p in pilot.problems)
     asked = sum(p.solve.rollouts + sum(c.rollouts for c in p.label.values()) for p in pilot.problems)
     assert len(pilot.calls) == asked
-
-
-def test_a_pilot_starts_no_more_engines_than_it_keeps_busy() -> None:
-    run = RUN.model_copy(update={"workers": RUN.workers.model_copy(update={"engine": 8})})
-    assert pilot_engines(run, draw(run, 30)) == 3
-    assert pilot_engines(run, draw(run, 4)) == 1
 
 
 # The command
@@ -199,8 +179,8 @@ def test_the_forecast_of_a_run_and_the_run(tmp_path: Path) -> None:
     assert result.returncode == 0, result.stderr
     estimate = json.loads(result.stdout)
     assert [path.name for path in tmp_path.iterdir()] == ["run.toml"]
-    assert any("starting the engines took" in note for note in estimate["notes"])
-    assert any("20 of the problems are labeled under default rates" in note for note in estimate["notes"])
+    assert any("starting the engine took" in note for note in estimate["notes"])
+    assert any("20 of the problems are labeled with default rates" in note for note in estimate["notes"])
     finished = stepforge("run", run_file, "--out", tmp_path / "out", cwd=tmp_path)
     assert finished.returncode == 0, finished.stderr
     ledger = json.loads((tmp_path / "out" / "ledger.json").read_text())

@@ -41,7 +41,7 @@ def problem(i: int, rng: Random, *, pooling: float = 1.0) -> PilotProblem:
 def a_pilot(problems: Sequence[PilotProblem]) -> Pilot:
     time = StepTime(0.0, 0.01, 0.0)
     found = [Call(10, time.request_seconds(1, 10, 8), 8.0)] * 20 * len(problems)
-    return Pilot([*problems], found, 4.0, 2.0, 1, 5.0, 20.0, 0.0, 0)
+    return Pilot([*problems], found, 4.0, 2.0, 5.0, 20.0, 0.0, 0)
 
 
 SIZE = RunSize(problems=500, pooling=0, rows_per_shard=10, shards_in_flight=4, engines=1, capacity=1000)

@@ -13,7 +13,7 @@ import pytest
 from pydantic import ValidationError
 from row_files import FIXTURES, ROWS, WRITERS, every_format, items, opened, write_jsonl
 
-from stepforge.generators.problem_sets import BroughtSolution, ProblemSet
+from stepforge.generators.problem_sets import ProblemSet
 from stepforge.generators.segmenters import BlankLine
 from stepforge.pipelines.inputs.column_rows import HubRows
 from stepforge.pipelines.inputs.problem_files import ProblemSource, open_problems
@@ -154,10 +154,8 @@ def test_a_stream_is_read_as_far_as_its_limit(monkeypatch: pytest.MonkeyPatch) -
 def test_brought_steps_join_to_a_text_that_cuts_into_them() -> None:
     part = ProblemSet(path="p.jsonl", question="problem", answer="answer", id="id", steps="steps")
     for item in items(opened(FIXTURES / "processbench_gsm8k_few.jsonl", **part.model_dump(exclude={"path", "kind"}))):
-        cut = item.solutions[0].cut(BlankLine())
-        assert BlankLine()("".join(cut)) == cut
-        assert [step.strip() for step in cut] == [step.strip() for step in item.solutions[0].steps]
-    assert BroughtSolution(text="a\n\nb").cut(BlankLine()) == ("a\n\n", "b")
+        steps = item.solutions[0].steps
+        assert len(steps) > 1 and BlankLine()("".join(steps)) == steps
 
 
 MATH = {"question": "problem", "id": "unique_id", "difficulty": "level", "domain": "subject", "solution": "solution"}

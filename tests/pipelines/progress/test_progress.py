@@ -52,7 +52,7 @@ def run_folder(folder: Path) -> tuple[Layout, list[ShardPlan]]:
 
 
 async def watched(progress: Progress, engine: Engine) -> None:
-    task = asyncio.create_task(progress.watch([engine]))  # type: ignore[list-item]
+    task = asyncio.create_task(progress.watch([engine.counters]))
     while engine.asked < 2 or progress.snapshot().stages["solve"].rows_out < 15:  # noqa: ASYNC110 - read in a thread
         await asyncio.sleep(0.01)
     task.cancel()

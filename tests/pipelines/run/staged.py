@@ -24,7 +24,7 @@ def staged(
     async def work() -> list[ShardReport]:
         gate = EngineGate(engine, 64)
         async with PooledGrader() as grader:
-            shards = ShardWork(run, folder, grader, Engines(gate, None, scorer))
+            shards = ShardWork(run, folder, grader, Engines({"engine": gate}, scorer))
             reports = [(await shards.do(stage, plan[0], Corpus())).report for stage in SHARD_STAGES]
         await gate.close()
         return reports

@@ -18,7 +18,7 @@ from stepforge.generators.policies import Policies
 from stepforge.generators.policy import PolicySettings
 from stepforge.labelers.evidence.replay import stored_evidence
 from stepforge.pipelines.run.probe import completing
-from stepforge.pipelines.settings.run_file import RunFile, by_model
+from stepforge.pipelines.settings.run_file import RunFile, runs_by_table
 from stepforge.pipelines.storage.layout import Layout
 from stepforge.schemas.labeled import Cost
 from stepforge.schemas.rollout import Step
@@ -82,7 +82,7 @@ def test_a_completer_is_given_the_text_of_another_models_tokens() -> None:
     step, problem = Step(text="so 4\n", token_ids=(7, 8)), a_problem("1")
     for completer, tail in (("other", tuple(map(ord, "so 4\n"))), ("terse", (7, 8))):
         settings = PolicySettings.model_validate({"ways": ways, "completer": completer})
-        policies = Policies(CharacterEngine("a"), settings, engines={"b": CharacterEngine("b")})
+        policies = Policies({"engine": CharacterEngine("a"), "engines.b": CharacterEngine("b")}, settings)
         asked = policies.completing(problem)
         assert asked.identity.model == f"{'b' if completer == 'other' else 'a'}, {completer}"
         assert asked.prompt(problem, (step,)).token_ids[-len(tail) :] == tail
@@ -93,10 +93,13 @@ def test_a_completer_is_given_the_text_of_another_models_tokens() -> None:
 def test_a_server_that_cannot_continue_may_write_what_another_completes() -> None:
     server = {"kind": "server", "api": "chat", "goes_on": "never"}
     ways = [{"name": "strong", "share": 0, "engine": "strong"}]
-    for completer, asked in ((None, {"": 1, "strong": 1}), ("strong", {"": 0, "strong": 1})):
+    for completer, asked in (
+        (None, {"engine": 1, "engines.strong": 1}),
+        ("strong", {"engine": 0, "engines.strong": 1}),
+    ):
         policy = {"chat": True, "ways": ways, "completer": completer}
         run = RunFile.model_validate({**settings(), "engine": server, "engines": {"strong": STRONG}, "policy": policy})
-        assert {name: len(completing(one)) for name, one in by_model(run).items()} == asked
+        assert {table: len(completing(one)) for table, one in runs_by_table(run).items()} == asked
 
 
 @pytest.mark.parametrize(

@@ -162,7 +162,7 @@ def test_a_signal_outside_the_work_is_raised_where_it_comes_unless_held(capfd: p
 def test_an_estimate_that_is_stopped_leaves_nothing(tmp_path: Path) -> None:
     run_file = slow_run(tmp_path, latency_ms=4000)
     going = RayRun(run_file, tmp_path, tmp_path / "said", ("estimate", str(run_file)))
-    assert going.wait_until(lambda: going.processes("PilotWorker.solve"))
+    assert going.wait_until(lambda: going.processes("PilotWorker.measure"))
     os.killpg(going.process.pid, signal.SIGINT)
     assert going.end() == 130
     assert going.said.splitlines()[-1] == "stepforge: stopped"

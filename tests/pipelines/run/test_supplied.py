@@ -12,14 +12,14 @@ from run_files import a_run
 from stepforge.filters import Corpus, Difficulty, Dropped
 from stepforge.generators.policy import PolicySettings, PromptedPolicy
 from stepforge.generators.segmenters import BlankLine
-from stepforge.generators.supplied import LabelMismatch
+from stepforge.generators.supplied import Brought, LabelMismatch
 from stepforge.labelers import MathShepherd
 from stepforge.pipelines.engines.scripted_engine import ScriptedEngine
 from stepforge.pipelines.engines.settings import ScriptedEngineSettings
 from stepforge.pipelines.reports.label_audit import Audit
 from stepforge.pipelines.reports.people import AgainstTruth, people_verdict
 from stepforge.pipelines.run.preflight import preflight
-from stepforge.pipelines.run.stages import Brought, label, solve, warn_uncut
+from stepforge.pipelines.run.stages import label, solve, warn_uncut
 from stepforge.pipelines.run_folder.plan import FAMILIES, plan_shards
 from stepforge.pipelines.settings.run_file import RunFile, limited
 from stepforge.schemas.errors import BadInput
