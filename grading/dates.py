@@ -35,10 +35,7 @@ def _read(text: str) -> tuple[int | None, ...] | None:
     if not DATE.fullmatch(text.strip()):
         return None
     numbers = [int(n) for n in re.findall(r"\d+", text)]
-    if not re.search("[A-Za-z]", text):
+    if (month := re.search(_MONTH, text)) is None:
         return tuple(numbers)
-    month = re.search(_MONTH, text)
-    year, day = ([n for n in numbers if (n > 31) == is_year] for is_year in (True, False))
-    if month is None:
-        return None
-    return year[0] if year else None, _MONTHS.index(month[0][:3].lower()) + 1, day[0] if day else None
+    year, day = (next((n for n in numbers if (n > 31) == is_year), None) for is_year in (True, False))
+    return year, _MONTHS.index(month[0][:3].lower()) + 1, day

@@ -13,10 +13,6 @@ from stepforge.grading.tokens import FUNCTIONS, Unreadable, tokens_of
 from stepforge.grading.trees import Formula, Node, number
 from stepforge.grading.vocabulary import words
 
-MAX_DEPTH = 60
-"""Deepest nesting read; the gates admit half of it."""
-
-
 _GREEK = words(
     "alpha beta gamma delta epsilon varepsilon zeta eta theta vartheta iota kappa lambda mu nu xi rho sigma "
     "tau phi varphi chi psi omega Gamma Delta Theta Lambda Sigma Phi Psi Omega ell hbar"
@@ -45,7 +41,7 @@ class _Parser:
         self.names: set[str] = set()
         self.operations: set[str] = set()
         self.doubtful = False
-        self.bars = self.depth = 0
+        self.bars = 0
 
     def peek(self) -> str:
         return self.tokens[-1] if self.tokens else ""
@@ -63,15 +59,11 @@ class _Parser:
         return Node(op, args)
 
     def sum(self) -> Node:
-        self.depth += 1
-        if self.depth > MAX_DEPTH:
-            self.refuse()
         terms = [self.product()]
         while self.peek() in ("+", "-"):
             negative = self.take() == "-"
             term = self.product()
             terms.append(Node("negative", (term,)) if negative else term)
-        self.depth -= 1
         return terms[0] if len(terms) == 1 else self.make("sum", *terms)
 
     def product(self) -> Node:
@@ -86,15 +78,13 @@ class _Parser:
         return value
 
     def _juxtaposed(self, value: Node) -> Node:
-        if value.op == "number" and value.value.denominator == 1 and self.peek() == "frac":
-            other = self.power()
-            top, bottom = other.args if other.op == "quotient" else (other, other)
-            if top.op == bottom.op == "number" and 0 <= top.value < bottom.value:
-                return self.make("sum", value, other)  # a mixed number
-            return self.make("product", value, other)
         if self.peek()[:1].isdigit():
             self.refuse()
-        return self.make("product", value, self.power())
+        whole = value.op == "number" and value.value.denominator == 1 and self.peek() == "frac"
+        other = self.power()
+        mixed = whole and other.op == "quotient" and all(arg.op == "number" for arg in other.args)
+        mixed = mixed and 0 <= other.args[0].value < other.args[1].value
+        return self.make("sum" if mixed else "product", value, other)
 
     def _starts_factor(self, token: str) -> bool:
         if token == "|":
@@ -188,11 +178,8 @@ class _Parser:
         return value if power is None else self.make("power", value, power)
 
     def function_argument(self) -> Node:
-        token = self.peek()
-        if token in ("(", "[", "{", "|"):
+        if self.peek() in ("(", "[", "{", "|"):
             return self.atom()
-        if token in FUNCTIONS:
-            return self.power()
         value = self.signed()
         while self._starts_factor(self.peek()) and self.peek() not in FUNCTIONS and self.peek() not in ("(", "["):
             value = self._juxtaposed(value)

@@ -155,11 +155,8 @@ def _balanced(text: str) -> bool:
 def _money(text: str) -> str:
     """Tell math signs from money: a lone ``$`` and every escaped one are money, pairs are math signs."""
     marked = _MONEY.sub(_MARK, text)
-    signs = marked.count("$")
-    if signs % 2 == 0:
-        marked = _BETWEEN_SPANS.sub(" , ", marked.strip("$") if signs == 2 else marked).replace("$", " ")
-    elif signs > 1:
-        marked = marked.replace("$", " ")
+    if marked.count("$") > 1:
+        marked = _BETWEEN_SPANS.sub(" , ", marked.strip("$")).replace("$", " ")
     return marked.replace(_MARK, "$")
 
 
