@@ -9,7 +9,7 @@ from stepforge.grading.trees import Formula, Node, combined, constant
 from stepforge.grading.units import ratio
 from stepforge.schemas.rollout import Outcome
 
-_PI = Formula(Node("constant", name="pi"), frozenset(), frozenset({"pi"}), doubtful=False)
+_PI = Formula(Node("constant", name="pi"))
 _IN_RADIANS = frozenset(("pi", "arcsin", "arccos", "arctan"))
 _DOTTED = re.compile(r"[-$ ]*[1-9]\d{0,2}\.\d{3}(?!\d)", re.ASCII)
 """``1.200``, which is 1200 in much of Europe."""

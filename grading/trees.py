@@ -1,10 +1,10 @@
 """Formulas as trees; what is made of them, and their exact values."""
 
 import operator
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from fractions import Fraction
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from math import ceil, comb, factorial, floor
 from typing import Any
 
@@ -33,29 +33,35 @@ class Node:
     name: str = ""
     value: Fraction = Fraction(0)
 
+    def parts(self) -> Iterator["Node"]:
+        yield self
+        for arg in self.args:
+            yield from arg.parts()
 
-@dataclass(frozen=True, slots=True)
+
+@dataclass(frozen=True)
 class Formula:
-    """A tree, its variables, and what is doubtful about its reading."""
-
     node: Node
-    names: frozenset[str]
-    operations: frozenset[str]
-    doubtful: bool
+    doubtful: bool = False
     """Whether it holds ``1/2x`` or ``f(x)``, which have two readings."""
+
+    @cached_property
+    def names(self) -> frozenset[str]:
+        """The names of its variables."""
+        return frozenset(part.name for part in self.node.parts() if part.op == "variable")
+
+    @cached_property
+    def operations(self) -> frozenset[str]:
+        """Its operations, and the names of its functions and constants."""
+        return frozenset(part.name or part.op for part in self.node.parts() if part.op != "variable")
 
 
 def combined(op: str, *formulas: Formula) -> Formula:
-    return Formula(
-        Node(op, tuple(formula.node for formula in formulas)),
-        frozenset[str]().union(*(formula.names for formula in formulas)),
-        frozenset({op}).union(*(formula.operations for formula in formulas)),
-        any(formula.doubtful for formula in formulas),
-    )
+    return Formula(Node(op, tuple(formula.node for formula in formulas)), any(formula.doubtful for formula in formulas))
 
 
 def constant(value: Fraction | int) -> Formula:
-    return Formula(number(value), frozenset(), frozenset(), doubtful=False)
+    return Formula(number(value))
 
 
 def with_variables(formula: Formula, new: Mapping[str, Node]) -> Formula:
@@ -66,10 +72,7 @@ def with_variables(formula: Formula, new: Mapping[str, Node]) -> Formula:
             return new.get(node.name, node)
         return Node(node.op, tuple(map(walk, node.args)), node.name, node.value)
 
-    found = [new.get(name, Node("variable", name=name)) for name in formula.names]
-    names = frozenset(node.name for node in found if node.op == "variable")
-    constants = frozenset(node.name for node in found if node.op == "constant")
-    return Formula(walk(formula.node), names, formula.operations | constants, formula.doubtful)
+    return Formula(walk(formula.node), formula.doubtful)
 
 
 def number(value: Fraction | int) -> Node:
