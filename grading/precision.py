@@ -16,19 +16,19 @@ PRECISIONS = (140, 220)
 MAX_COST = 4000
 """Largest number of operations of one comparison in high precision."""
 
-_LOCAL = threading.local()
-
 
 def contexts() -> list[Any]:
     """Return this thread's contexts of ``PRECISIONS``; mpmath's own is shared and changes its precision."""
-    if not hasattr(_LOCAL, "known"):
-        from mpmath import MPContext
+    return [_context(threading.get_ident(), digits) for digits in PRECISIONS]
 
-        _LOCAL.known = [MPContext() for _ in PRECISIONS]
-        for context, digits in zip(_LOCAL.known, PRECISIONS, strict=True):
-            context.dps = digits
-    known: list[Any] = _LOCAL.known
-    return known
+
+@lru_cache
+def _context(thread: int, digits: int) -> Any:
+    from mpmath import MPContext
+
+    context = MPContext()
+    context.dps = digits
+    return context
 
 
 class Undefined(ArithmeticError):
