@@ -171,7 +171,7 @@ def after_hashes(text: str) -> str | None:
     heading = _HEADING.search(text.rstrip()[-200:])
     if heading is not None and _VALUE_LINE.fullmatch(heading.group(1).strip()):
         return bare(heading.group(1))
-    lines = [match for match in _HASHES.finditer(text) if match.group(1).strip()]
+    lines = [line for line in _HASHES.finditer(text) if line[1].strip()] if "####" in text else []
     if lines and not text[lines[-1].end() :].strip():
         return lines[-1][1].strip()
     return next((bare(m.group(1)) for m in reversed(lines) if _VALUE_LINE.fullmatch(m.group(1).strip())), None)

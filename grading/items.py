@@ -68,7 +68,7 @@ def _as_matrix(items: Items, other: Items) -> Items:
 def _other_brackets(gold: Items, answer: Items, compare: Compare) -> Outcome | None:
     """Compare ``(3,5)`` with ``[3,5]``: an interval has other ends; a vector or a list may be written with either."""
     outcome = _in_order(list(gold.parts), list(answer.parts), compare)
-    interval = outcome == "correct" and as_region(gold.text) is not None
+    interval = gold.kind == "interval" or (outcome == "correct" and as_region(gold.text) is not None)
     return "wrong" if outcome == "wrong" or interval else "undetermined"
 
 
