@@ -1,16 +1,16 @@
 """The model behind ``change_point``: where a solution goes wrong, given what completions of its prefixes did.
 
 V(t), the policy's chance to end right from the first t steps, is a hidden Markov chain on a grid, in four regimes:
-*right* so far, *lost* since a wrong step, *repaired* since, *early*. Over a right step V moves a little or rises; at a
-wrong step it drops below half; once lost it stays low until a repair. Some wrong steps do no harm at once: V moves as
-over a right step, the chain is in the third regime, and further errors are likelier there. Sometimes V falls below half
-before the wrong step is written, seldom at the start: then the chain is in the fourth regime, and the wrong step
-follows soon. The first wrong step is where it enters the second or third. Every rollout counts once: a completion as a
-trial of V where it was drawn, another solution of the problem where it leaves this one. If the policy writes the
-solution's next step with probability q, then V(t) = q V(t+1) + (1 - q) w, and those who leave at t end right with
-probability w. A step that the policy was sure of cannot lose much, V(t) - V(t+1) <= 1 - q, and is wrong with a chance
-that falls with 1 - q. In free text q is near 0: then w is V(t), and none of this says anything. What a step states
-counts besides: a false equation, or what no right solution says, is likelier at a wrong step.
+*right* so far, *lost* since a wrong step, *repaired* since, *early*. Over a right step V mostly moves a little or
+rises; at a wrong step it drops, mostly to the floor; once lost it stays there until a repair. Some wrong steps do no
+harm at once: V moves as over a right step, the chain is in the third regime, and further errors are likelier there.
+Sometimes V drops before the wrong step is written, seldom at the start: then the chain is in the fourth regime, and the
+wrong step follows soon. The first wrong step is where it enters the second or third. Every rollout counts once: a
+completion as a trial of V where it was drawn, another solution of the problem where it leaves this one. If the policy
+writes the solution's next step with probability q, then V(t) = q V(t+1) + (1 - q) w, and those who leave at t end right
+with probability w. A step that the policy was sure of cannot lose much, V(t) - V(t+1) <= 1 - q, and is wrong with a
+chance that falls with 1 - q. In free text q is near 0: then w is V(t), and none of this says anything. What a step
+states counts besides: a false equation, or what no right solution says, is likelier at a wrong step.
 
 Forward and backward sums cost O(grid^2 T) (Rabiner 1989, Proceedings of the IEEE 77, p. 257).
 """

@@ -42,9 +42,10 @@ class Rates(Record):
     """Expected wrong steps in a solution each of whose steps the policy could as well have written otherwise."""
     repair: float = Field(default=0.15, gt=0)
     """Expected repairs in a solution that is lost from its first step on."""
-    moves: tuple[float, float, float] = (0.5, 0.25, 0.25)
-    """How V moves over a step that is right: hardly, up or down, or up."""
-    drops: tuple[float, float] = (0.7, 0.3)
+    moves: tuple[float, float, float, float] = (0.425, 0.2125, 0.2125, 0.15)
+    """How V moves over a step that is right: hardly, up or down, up, or anywhere. A real model's V does the last: 8 of
+    8 completions right before a right step, 1 of 8 after it, 7 of 8 after the next."""
+    drops: tuple[float, float] = (0.95, 0.05)
     """Where V goes at a wrong step: to the floor, or anywhere below half of what it was."""
     harmless: tuple[Share, Share] = (0.25, 0.7)
     """Share of wrong steps over which V moves as over right ones, for a solution none of whose steps the policy was
@@ -109,11 +110,12 @@ def kernels() -> Kernels:
     logit = np.log(GRID / (1 - GRID))
     apart = logit[None, :] - logit[:, None]
     low = GRID[None, :] <= np.maximum(GRID[:, None] / 2, GRID[0])
-    floor = np.where(GRID <= 0.1, 1 / np.arange(1, SIZE + 1), 0.0)[None, :] * low
+    floor = np.where(GRID <= 0.03, 1 / np.arange(1, SIZE + 1), 0.0)[None, :] * low
+    anywhere = np.tile(BASE_LAW, (SIZE, 1))
     return Kernels(
-        moves=np.stack([_rows(np.exp(-(((apart - up) / width) ** 2) / 2)) for up, width in MOVES]),
+        moves=np.stack([*(_rows(np.exp(-(((apart - up) / width) ** 2) / 2)) for up, width in MOVES), anywhere]),
         drops=np.stack([_rows(floor), _rows(low.astype(np.float64))]),
-        lost=_rows(np.exp(-((apart / 0.5) ** 2) / 2)),
+        lost=_rows(np.exp(-((apart / 0.3) ** 2) / 2)),
         repair=_rows((GRID[None, :] >= np.minimum(2 * GRID[:, None], GRID[-1])).astype(np.float64)),
     )
 
@@ -126,7 +128,7 @@ def mixtures(moves: tuple[float, ...], drops: tuple[float, ...]) -> tuple[Array,
 
 
 MOVES = ((0.0, 0.3), (0.0, 1.0), (0.7, 0.6))
-"""Mean and width, in log-odds, of the three ways in which V moves over a right step."""
+"""Mean and width, in log-odds, of the first three ways in which V moves over a right step."""
 
 
 def _rows(weights: Array) -> Array:

@@ -138,7 +138,7 @@ def test_successes_after_a_step_clear_it_and_failures_after_it_convict() -> None
     clear = posterior(observed([(6, 4), *nothing[1:4], (6, 1), *nothing[5:]]), Rates()).first_error
     assert sum(clear[:4]) < 0.3 * sum(before[:4])  # what is left are harmless errors
     lost = posterior(observed([(8, 2), *nothing[1:4], (0, 12), *nothing[5:]]), Rates()).first_error
-    assert sum(lost[:4]) > 0.95
+    assert sum(lost[:4]) > 0.9
     both = posterior(observed([(8, 2), *nothing[1:3], (6, 1), (0, 12), *nothing[5:]]), Rates()).first_error
     assert both[3] > 0.7
 
@@ -200,7 +200,7 @@ def test_information_by_hand() -> None:
     assert right > 0.5 > 0.2 > wrong
     assert information(post)[4] == pytest.approx(entropy(mixed) - (1 - share) * entropy(right) - share * entropy(wrong))
     sure = posterior(observed([(8, 2), (0, 40), *[(0, 0)] * 6]), Rates())
-    assert information(sure)[4] < 0.01 < information(post)[4]
+    assert information(sure)[4] < 0.02 < information(post)[4]
 
 
 def test_a_false_equation_convicts_a_step_of_a_right_answer_where_errors_often_state_one() -> None:
