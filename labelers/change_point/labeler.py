@@ -35,7 +35,7 @@ HAZARDS = (1e-3, 0.98)
 """Bounds of what a reward model's score is taken for: completions must be able to say otherwise."""
 
 
-CLEAN = 0.42
+CLEAN = 0.4
 """Least probability of no wrong step at which a right answer is not flagged. In free wording 0.3 to 0.8 flag nearly the
 same solutions; in plain wording, where the policy is sure of most steps, more than half of the flags above 0.5 were
 wrong."""
@@ -55,7 +55,7 @@ class ChangePoint(LabelPart):
     """Nats of information, for the cost of a typical completion of the question, below which nothing more is asked."""
     sure: float = Field(default=0.4, ge=0, lt=1)
     """Posterior probability below which it abstains on a wrong answer. A right one is flagged, at the likeliest step,
-    where the probability of no wrong step is below 0.42."""
+    where the probability of no wrong step is below 0.4."""
     surprise: bool = True
     """Whether the log-probabilities of the solution's own steps count."""
     stated: bool = True

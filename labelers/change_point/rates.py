@@ -47,7 +47,7 @@ class Rates(Record):
     8 completions right before a right step, 1 of 8 after it, 7 of 8 after the next."""
     drops: tuple[float, float] = (0.95, 0.05)
     """Where V goes at a wrong step: to the floor, or anywhere below half of what it was."""
-    harmless: tuple[Share, Share] = (0.25, 0.7)
+    harmless: tuple[Share, Share] = (0.25, 0.9)
     """Share of wrong steps over which V moves as over right ones, for a solution none of whose steps the policy was
     sure of, and for one all of whose steps it was. V cannot show them: these are assumed, not fitted to a run, unless
     people judged at least 100 of its solutions (``stepforge relabel --rule posterior``)."""

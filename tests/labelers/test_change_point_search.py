@@ -203,15 +203,14 @@ def certain(seed: int) -> Case:
 
 def test_completions_that_contradict_what_is_free_are_judged_by_sequential_tests() -> None:
     fired, exact, without = [], [], []
-    rates = Rates(harmless=(0.25, 0.9))  # wrong steps of so sure a policy are nearly all taken for harmless
     for seed in range(20):
         row, policy, error = certain(seed)
-        verdict = run(ChangePoint(rates=rates), row, policy, seed).solutions[1].verdict
+        verdict = run(ChangePoint(), row, policy, seed).solutions[1].verdict
         assert sum(policy.asked.values()) <= ChangePoint().budget
         fired.append(not verdict.abstained and verdict.classes is None)  # classes are the model's to tell
         if fired[-1]:
             row, policy, _ = certain(seed)
-            alone = run(ChangePoint(fallback=False, sure=0, rates=rates), row, policy, seed).solutions[1].verdict
+            alone = run(ChangePoint(fallback=False, sure=0), row, policy, seed).solutions[1].verdict
             exact.append(verdict.first_error == error)
             without.append(alone.first_error == error)
     assert mean(fired) >= 0.2
