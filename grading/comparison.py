@@ -65,15 +65,16 @@ def compare(gold: Reading, answer: Reading) -> Outcome | None:
 
 
 def _unread(gold: Reading, answer: Reading) -> Outcome | None:
-    """A matrix is none of the formulas that are not read here, unless they are matrices."""
+    """A collection is none of the formulas that are not read here, unless they are collections."""
     sides = (gold, answer)
     if any(
         isinstance(side, Words | Choice | Nothing | Ratio) or (isinstance(side, Unread) and "\\pm" in side.text)
         for side in sides
     ) or _in_other_words(gold, answer):
         return "undetermined"
-    matrix = isinstance(answer, Items) and answer.kind == "matrix"
-    return "wrong" if matrix and isinstance(gold, Unread) and not re.search("matrix|array", gold.text) else None
+    if isinstance(answer, Items) and answer.kind in ("list", "matrix") and isinstance(gold, Unread):
+        return "wrong" if answer.kind == "matrix" and "matrix" not in gold.text and "array" not in gold.text else None
+    return None
 
 
 def _in_other_words(gold: Reading, answer: Reading) -> bool:
@@ -127,6 +128,10 @@ def _options(side: Reading) -> frozenset[str] | None:
 def _letter(side: Reading) -> str | None:
     if isinstance(side, Choice):
         return side.letter
+    if isinstance(side, Words) and len(side.plain) == 1:
+        return side.plain.upper()
+    if isinstance(side, Words) and (option := side.plain.split())[0].lower() in ("option", "choice", "answer"):
+        return option[1].upper() if len(option) == 2 and len(option[1]) == 1 else None
     return side.text.strip().upper() if isinstance(side, Value) and len(side.text.strip()) == 1 else None
 
 

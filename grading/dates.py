@@ -4,8 +4,11 @@ import re
 
 from stepforge.schemas.rollout import Outcome
 
-_MONTHS = "January February March April May June July August September October November December".split()
-_MONTH = rf"(?:Sept|{'|'.join(f'{name[:3]}(?:{name[3:]})?' for name in _MONTHS)})\b\.?"
+_MONTHS = ["jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec"]
+_MONTH = (
+    r"(?:Jan(?:uary)?|Feb(?:ruary)?|Mar(?:ch)?|Apr(?:il)?|May|June?|July?|Aug(?:ust)?|Sept?(?:ember)?|Oct(?:ober)?"
+    r"|Nov(?:ember)?|Dec(?:ember)?)\b\.?"
+)
 _WEEKDAY = r"(?:(?:Mon|Tues?|Wed(?:nes)?|Thu(?:rs)?|Fri|Sat(?:ur)?|Sun)(?:day)?\.?,? )?"
 _DAY = r"(?:the )?\d{1,2}(?:st|nd|rd|th)?\b"
 _YEAR = r"(?:,? (?:1\d|20)\d\d)"
@@ -32,7 +35,10 @@ def _read(text: str) -> tuple[int | None, ...] | None:
     if not DATE.fullmatch(text.strip()):
         return None
     numbers = [int(n) for n in re.findall(r"\d+", text)]
-    if (month := re.search(_MONTH, text)) is None:
+    if not re.search("[A-Za-z]", text):
         return tuple(numbers)
-    year, day = (next((n for n in numbers if (n > 31) == is_year), None) for is_year in (True, False))
-    return year, [name[:3] for name in _MONTHS].index(month[0][:3]) + 1, day
+    month = re.search(_MONTH, text)
+    year, day = ([n for n in numbers if (n > 31) == is_year] for is_year in (True, False))
+    if month is None:
+        return None
+    return year[0] if year else None, _MONTHS.index(month[0][:3].lower()) + 1, day[0] if day else None

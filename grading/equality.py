@@ -1,9 +1,9 @@
 """Deciding whether two formulas are equal, without simplifying them.
 
-A formula of sums, products, quotients and whole powers is worked out exactly at a random point, with pi and e as
-further unknowns (Schwartz and Zippel: two different such formulas agree there with a probability below 1e-14). All
-others are worked out in high precision at several points, and tiny values in a higher one as well, so that a difference
-is told from rounding. Both are bounded: a formula beyond a bound is left open.
+A formula of sums, products, quotients and whole powers is worked out modulo a 127-bit prime at random points, with
+pi and e as further unknowns and i as a root of -1 (Schwartz and Zippel: two different such formulas agree at a point
+with a probability below 1e-34). All others are worked out in high precision at several points, twice, so that a
+difference is told from rounding. Both are bounded: a formula beyond a bound is left open.
 """
 
 import random
@@ -13,8 +13,10 @@ from itertools import permutations
 from typing import Any
 
 from stepforge.grading.precision import Precise, Undefined, contexts
-from stepforge.grading.trees import Beyond, Formula, Node, rational_at, with_variables
+from stepforge.grading.trees import PRIME, Beyond, Formula, Node, modular, with_variables
 from stepforge.schemas.rollout import Outcome
+
+_RATIONAL = frozenset({"sum", "product", "quotient", "power", "factorial", "binomial", "i", "e", "pi"})
 
 _FREE = frozenset("ABCcDKklmn")
 """Constants of integration and whole numbers, which each writer names as he likes."""
@@ -38,13 +40,13 @@ def _same_node(left: Formula, right: Formula) -> Outcome:
     if "infty" in both:
         signs = [_INFINITE.get(side.node) for side in (left, right)]
         return "undetermined" if None in signs else "wrong"  # equal ones are the same node
-    seeded = random.Random(repr((left.node, right.node)))  # the same in every process
-    names = (*sorted(left.names | right.names), "pi", "e")
-    point = {name: Fraction(seeded.randrange(1 << 60, 1 << 61)) for name in names}
-    exact = rational_at(left.node, point), rational_at(right.node, point)
-    if None not in exact:
-        return "correct" if exact[0] == exact[1] else "wrong"
-    outcomes = {_same_in_precision(left, right, base) for base in (("e", "10") if "log" in both else ("e",))}
+    if both <= _RATIONAL:
+        outcome = _same_modulo(left.node, right.node, left.names | right.names)
+        if outcome != "undetermined":
+            return outcome
+    if "log" not in both:
+        return _same_in_precision(left, right, "e")
+    outcomes = {_same_in_precision(left, right, base) for base in ("e", "10")}
     return outcomes.pop() if len(outcomes) == 1 else "undetermined"
 
 
@@ -69,6 +71,26 @@ def _respelled(left: Formula, right: Formula) -> Iterator[tuple[Formula, Formula
 
 def _renamed(side: Formula, names: Mapping[str, str]) -> Formula:
     return with_variables(side, {old: Node("variable", name=new) for old, new in names.items()})
+
+
+def _same_modulo(left: Node, right: Node, names: frozenset[str]) -> Outcome:
+    """Compare at random points modulo a prime."""
+    seeded = random.Random(repr((left, right)))  # the same in every process
+    agreed = 0
+    for _ in range(6):
+        point = {name: seeded.randrange(1, PRIME) for name in (*sorted(names), "pi", "e")}
+        try:
+            values = modular(left, point), modular(right, point)
+        except ZeroDivisionError:
+            continue
+        except Beyond:
+            return "undetermined"
+        if values[0] != values[1]:
+            return "wrong"
+        agreed += 1
+        if agreed == 2:
+            return "correct"
+    return "undetermined"
 
 
 _POSITIVE = (Fraction(1373, 977), Fraction(389, 1021), Fraction(2857, 1009))
@@ -110,14 +132,26 @@ def _same_at(low: Precise, high: Precise, left: Node, right: Node, point: Mappin
     sides = [_value_at(low, side, point) for side in (left, right)]
     if sides[0] is None or sides[1] is None:
         return None if sides[0] is sides[1] else "undetermined"
-    if not low.differ(*sides):
-        return "undetermined" if low.lossy else "correct"
-    if not low.tiny(*sides):
+    differ = low.differ(*sides)
+    if differ and not low.tiny(*sides):
         return "wrong"
     precise = [_value_at(high, side, point) for side in (left, right)]
-    shrunk = low.context.mpf(10) ** -20  # as does the trace that rounding left of a zero
-    zeros = [abs(fine) <= abs(rough) * shrunk for rough, fine in zip(sides, precise, strict=True)]
-    return "correct" if all(zeros) else "wrong"
+    if differ:
+        return _of_tiny(low, high, sides, precise)
+    return "undetermined" if high.differ(*precise) or low.lossy or high.lossy else "correct"
+
+
+def _of_tiny(low: Precise, high: Precise, sides: list[Any], precise: list[Any]) -> Outcome:
+    """Tell numbers that are tiny from zeros that rounding left a trace of: the trace shrinks with the precision."""
+    zeros = [
+        abs(fine) < abs(rough) * low.context.mpf(10) ** -20 or not rough
+        for rough, fine in zip(sides, precise, strict=True)
+    ]
+    if all(zeros):
+        return "correct"
+    if any(zeros):
+        return "wrong"
+    return "wrong" if high.differ(*precise) else "undetermined"
 
 
 def _value_at(precise: Precise, node: Node, point: Mapping[str, Fraction]) -> Any:

@@ -13,6 +13,10 @@ from stepforge.grading.tokens import FUNCTIONS, Unreadable, tokens_of
 from stepforge.grading.trees import Formula, Node, number
 from stepforge.grading.vocabulary import words
 
+MAX_DEPTH = 60
+"""Deepest nesting read; the gates admit half of it."""
+
+
 _GREEK = words(
     "alpha beta gamma delta epsilon varepsilon zeta eta theta vartheta iota kappa lambda mu nu xi rho sigma "
     "tau phi varphi chi psi omega Gamma Delta Theta Lambda Sigma Phi Psi Omega ell hbar"
@@ -32,14 +36,16 @@ def read_formula(text: str) -> Formula | None:
             return None
     except (Unreadable, RecursionError):
         return None
-    return Formula(node, parser.doubtful)
+    return Formula(node, frozenset(parser.names), frozenset(parser.operations), parser.doubtful)
 
 
 class _Parser:
     def __init__(self, tokens: list[str]) -> None:
         self.tokens = tokens[::-1]
+        self.names: set[str] = set()
+        self.operations: set[str] = set()
         self.doubtful = False
-        self.bars = 0
+        self.bars = self.depth = 0
 
     def peek(self) -> str:
         return self.tokens[-1] if self.tokens else ""
@@ -52,33 +58,43 @@ class _Parser:
     def refuse(self) -> NoReturn:
         raise Unreadable(self.peek() or "ends too early")
 
+    def make(self, op: str, *args: Node) -> Node:
+        self.operations.add(op)
+        return Node(op, args)
+
     def sum(self) -> Node:
+        self.depth += 1
+        if self.depth > MAX_DEPTH:
+            self.refuse()
         terms = [self.product()]
         while self.peek() in ("+", "-"):
             negative = self.take() == "-"
             term = self.product()
             terms.append(Node("negative", (term,)) if negative else term)
-        return terms[0] if len(terms) == 1 else Node("sum", tuple(terms))
+        self.depth -= 1
+        return terms[0] if len(terms) == 1 else self.make("sum", *terms)
 
     def product(self) -> Node:
         value, divided = self.signed(), False
         while self.peek() in ("*", "/") or self._starts_factor(self.peek()):
             if self.peek() in ("*", "/"):
                 divided = self.take() == "/"
-                value = Node("quotient" if divided else "product", (value, self.signed()))
+                value = self.make("quotient" if divided else "product", value, self.signed())
             else:
                 self.doubtful |= divided
                 value = self._juxtaposed(value)
         return value
 
     def _juxtaposed(self, value: Node) -> Node:
+        if value.op == "number" and value.value.denominator == 1 and self.peek() == "frac":
+            other = self.power()
+            top, bottom = other.args if other.op == "quotient" else (other, other)
+            if top.op == bottom.op == "number" and 0 <= top.value < bottom.value:
+                return self.make("sum", value, other)  # a mixed number
+            return self.make("product", value, other)
         if self.peek()[:1].isdigit():
             self.refuse()
-        whole = value.op == "number" and value.value.denominator == 1 and self.peek() == "frac"
-        other = self.power()
-        mixed = whole and other.op == "quotient" and all(arg.op == "number" for arg in other.args)
-        mixed = mixed and 0 <= other.args[0].value < other.args[1].value
-        return Node("sum" if mixed else "product", (value, other))
+        return self.make("product", value, self.power())
 
     def _starts_factor(self, token: str) -> bool:
         if token == "|":
@@ -97,7 +113,7 @@ class _Parser:
         value = self.atom()
         while self.peek() in ("^", "!"):
             raised = self.take() == "^"
-            value = Node("power", (value, self.exponent())) if raised else Node("factorial", (value,))
+            value = self.make("power", value, self.exponent()) if raised else self.make("factorial", value)
         return value
 
     def exponent(self) -> Node:
@@ -106,7 +122,7 @@ class _Parser:
             inner = self.exponent()
             return Node("negative", (inner,)) if negative else inner
         value = self.atom()
-        return Node("power", (value, self.exponent())) if self.peek() == "^" and self.take() else value
+        return self.make("power", value, self.exponent()) if self.peek() == "^" and self.take() else value
 
     def argument(self) -> Node:
         r"""Read what stands after ``\frac`` or ``\sqrt``: a group, or one digit, letter or command."""
@@ -122,7 +138,7 @@ class _Parser:
         value = self.sum()
         if self.peek() == "choose":
             self.take()
-            value = Node("binomial", (value, self.sum()))
+            value = self.make("binomial", value, self.sum())
         self.take(closing)
         self.bars = bars
         return value
@@ -132,11 +148,11 @@ class _Parser:
         if token in ("(", "[", "{"):
             return self.group()
         if token in ("lfloor", "lceil"):
-            return Node("floor" if token == "lfloor" else "ceiling", (self.group(),))
+            return self.make("floor" if token == "lfloor" else "ceiling", self.group())
         self.take()
         if token == "|":
             self.bars += 1
-            value = Node("abs", (self.sum(),))
+            value = self.make("abs", self.sum())
             self.take("|")
             self.bars -= 1
             return value
@@ -146,13 +162,17 @@ class _Parser:
 
     def command(self, token: str) -> Node:
         if token in ("frac", "binom"):
-            return Node("quotient" if token == "frac" else "binomial", (self.argument(), self.argument()))
+            return self.make("quotient" if token == "frac" else "binomial", self.argument(), self.argument())
         if token == "sqrt":
             degree = self.group() if self.peek() == "[" else number(2)
-            return Node("root", (self.argument(), degree))
+            return self.make("root", self.argument(), degree)
         if token in ("pi", "infty", "imath"):
-            return Node("constant", name={"imath": "i"}.get(token, token))
+            return self.constant({"imath": "i"}.get(token, token))
         return self.function(token) if token in FUNCTIONS else self.variable(token)
+
+    def constant(self, name: str) -> Node:
+        self.operations.add(name)
+        return Node("constant", name=name)
 
     def function(self, name: str) -> Node:
         marks: dict[str, Node] = {}
@@ -165,11 +185,14 @@ class _Parser:
                 self.refuse()
             name, power = _INVERSE[name], None
         value = self.applied(name, self.function_argument(), base)
-        return value if power is None else Node("power", (value, power))
+        return value if power is None else self.make("power", value, power)
 
     def function_argument(self) -> Node:
-        if self.peek() in ("(", "[", "{", "|"):
+        token = self.peek()
+        if token in ("(", "[", "{", "|"):
             return self.atom()
+        if token in FUNCTIONS:
+            return self.power()
         value = self.signed()
         while self._starts_factor(self.peek()) and self.peek() not in FUNCTIONS and self.peek() not in ("(", "["):
             value = self._juxtaposed(value)
@@ -179,18 +202,19 @@ class _Parser:
         if name in ("max", "min", "gcd", "lcm") or (base is not None and name != "log"):
             self.refuse()
         if name == "exp":
-            return Node("power", (Node("constant", name="e"), argument))
+            return self.make("power", self.constant("e"), argument)
         if name == "abs":
-            return Node("abs", (argument,))
+            return self.make("abs", argument)
         if base is not None:
-            return Node("quotient", (self.applied("ln", argument, None), self.applied("ln", base, None)))
+            return self.make("quotient", self.applied("ln", argument, None), self.applied("ln", base, None))
+        self.operations.add(name)
         return Node("call", (argument,), name=name)
 
     def letter(self, token: str) -> Node:
         if len(token) != 1 or not token.isalpha():
             self.refuse()
         if token in ("e", "i") and self.peek() != "_":
-            return Node("constant", name=token)
+            return self.constant(token)
         if token in "fgFG" and self.peek() == "(":
             self.doubtful = True
         return self.variable(token)
@@ -201,7 +225,8 @@ class _Parser:
             name += "_" + self._subscript()
             if name.startswith("C_") and name[2:].isdigit() and self.peek() == "^":  # C_{10}^{3}
                 self.take()
-                return Node("binomial", (number(int(name[2:])), self.exponent()))
+                return self.make("binomial", number(int(name[2:])), self.exponent())
+        self.names.add(name)
         return Node("variable", name=name)
 
     def _subscript(self) -> str:

@@ -5,8 +5,6 @@ Linear in the text's length.
 
 import json
 import re
-from collections.abc import Iterator
-from itertools import pairwise
 from typing import NamedTuple
 
 from stepforge.grading.spelling import between
@@ -14,6 +12,8 @@ from stepforge.grading.units import ratio, read_unit
 
 MAX_ANSWER = 2000
 """Longest answer returned, in characters; a longer one is cut just past it, and no grader accepts it."""
+MAX_JSON = 20_000
+"""Longest text that is read as JSON, in characters."""
 MAX_BOXES = 12
 """Most boxes that are looked at, from the end."""
 
@@ -81,9 +81,9 @@ def tagged(text: str) -> str | None:
 def in_json(text: str) -> str | None:
     """Return the answer that a JSON object names, where the text is one or ends with one."""
     body = text.strip().removesuffix("```").strip()
-    if not body.endswith("}"):
+    start = body.rfind("\n{") + 1 if not body.startswith(("{", "```")) else body.find("{")
+    if not body.endswith("}") or start < 0 or len(body) - start > MAX_JSON or body[start : start + 1] != "{":
         return None
-    start = 0 if body.startswith("{") else body.rfind("\n{") + 1
     try:
         found = json.loads(body[start:], parse_float=str, parse_int=str)
     except (ValueError, RecursionError):
@@ -97,8 +97,7 @@ def in_json(text: str) -> str | None:
 
 class _Box(NamedTuple):
     start: int
-    content: str | None
-    """None where it is not closed."""
+    content: str
     end: int
 
 
@@ -107,63 +106,72 @@ def boxed(text: str) -> str | None:
 
     Empty where the last box is not closed: the text was cut off over its answer.
     """
-    boxes = [box for box in _boxes(text) if box.content != ""]
-    if not boxes or boxes[0].content is None:
-        return "" if boxes else None
-    return _in_two_units(text, *boxes[:2]) or _joined(text, boxes)
-
-
-def _boxes(text: str) -> Iterator[_Box]:
-    """Yield the boxes from the last on, and none before one that is not closed; the mere word is an empty one."""
-    box = _Box(len(text), "", 0)
+    end = len(text)
     for _ in range(MAX_BOXES):
-        start = max(text.rfind("\\boxed", 0, box.start), text.rfind("\\fbox", 0, box.start))
-        if start < 0 or box.content is None:
-            return
-        yield (box := _box_at(text, start))
+        start = max(text.rfind("\\boxed", 0, end), text.rfind("\\fbox", 0, end))
+        if start < 0:
+            return None
+        if (box := _content(text, start)) is None:
+            return ""
+        if box[0]:
+            return _in_two_units(text, start, *box) or _joined(text, start, box[0])
+        end = start
+    return None
 
 
-def _box_at(text: str, start: int) -> _Box:
+def _content(text: str, start: int, limit: int | None = None) -> tuple[str, int] | None:
+    """The content of a box and where it ends; empty for the mere word, None where it is not closed."""
     if (box := _BOX.match(text, start)) is None:
-        return _Box(start, "", start)
-    if box[1] is None:  # \boxed 5
-        return _Box(start, box[2], box.end())
+        return "", start
+    if box.group(1) is None:  # \boxed 5
+        return box.group(2), box.end()
     depth = 1
-    for brace in _BRACE.finditer(text, box.end()):
-        depth += {"{": 1, "}": -1}.get(brace[0], 0)
+    for brace in _BRACE.finditer(text, box.end(), limit if limit is not None else len(text)):
+        depth += {"{": 1, "}": -1}.get(brace.group(), 0)
         if depth == 0:
-            return _Box(start, bare(text[box.end() : brace.start()]), brace.end())
-    return _Box(start, None, len(text))
+            return bare(text[box.end() : brace.start()]), brace.end()
+    return None
 
 
-def _in_two_units(text: str, last: _Box, before: _Box | None = None) -> str | None:
+def _box_before(text: str, end: int) -> _Box | None:
+    """Return the last box near before a place; None where none is, or nothing is in it."""
+    start = text.rfind("\\boxed", max(0, end - MAX_ANSWER), end)
+    box = _content(text, start, end) if start >= 0 else None
+    return _Box(start, *box) if box and box[0] else None
+
+
+def _in_two_units(text: str, start: int, last: str, end: int) -> str | None:
     r"""Return ``\boxed{3} hours and \boxed{20} minutes`` as one quantity; None where the last box is no part of one."""
-    larger = _UNIT_BETWEEN.fullmatch(text[before.end : last.start]) if before else None
-    smaller = _UNIT_AFTER.match(text, last.end)
-    if before is None or larger is None or smaller is None:
+    box = _box_before(text, start)
+    larger = _UNIT_BETWEEN.fullmatch(text[box.end : start]) if box else None
+    smaller = _UNIT_AFTER.match(text, end)
+    if box is None or larger is None or smaller is None:
         return None
     units = [read_unit(f" {word[1]}") for word in (larger, smaller)]
     size = ratio(units[0], units[1]) if units[0] and units[1] else None
-    value = last.content or ""
-    if size is None or size <= 1 or (value.isdecimal() and int(value) >= size):  # 2 hours, which are 120 minutes
+    if size is None or size <= 1 or (last.isdecimal() and int(last) >= size):  # 2 hours, which are 120 minutes
         return None
-    return f"{before.content} {larger[1]} {value} {smaller[1]}"
+    return f"{box.content} {larger[1]} {last} {smaller[1]}"
 
 
-def _joined(text: str, boxes: list[_Box]) -> str:
+def _joined(text: str, start: int, last: str) -> str:
     """Join the boxes that list an answer together with the last one."""
+    found, first = [last], start
     names: list[str] = []
-    for box, after in pairwise(reversed(boxes)):
-        between = _CONNECTOR.fullmatch(_MATH_SIGNS.sub(" ", text[box.end : after.start]))
-        names = [*names, between[1] or ""] if between else []
-    listed = boxes[len(names) :: -1]
-    values = [box.content or "" for box in listed]
-    if len(set(values)) == 1:
-        return values[0]
-    before_first = _NAME_BEFORE.search(text[max(0, listed[0].start - 30) : listed[0].start])
-    names.insert(0, before_first[1] if before_first else "")
+    for _ in range(MAX_BOXES):
+        box = _box_before(text, first)
+        between = _CONNECTOR.fullmatch(_MATH_SIGNS.sub(" ", text[box.end : first])) if box else None
+        if box is None or between is None:
+            break
+        names.append(between[1] or "")
+        found.append(box.content)
+        first = box.start
+    if len(set(found)) == 1:
+        return last
+    before_first = _NAME_BEFORE.search(text[max(0, first - 30) : first])
+    names.append(before_first[1] if before_first else "")
     named = len(set(names)) == len(names) and all(names)
-    return ", ".join(name + value if named else value for name, value in zip(names, values, strict=True))
+    return ", ".join(name + value if named else value for name, value in zip(names[::-1], found[::-1], strict=True))
 
 
 def after_hashes(text: str) -> str | None:
@@ -171,9 +179,14 @@ def after_hashes(text: str) -> str | None:
     heading = _HEADING.search(text.rstrip()[-200:])
     if heading is not None and _VALUE_LINE.fullmatch(heading.group(1).strip()):
         return bare(heading.group(1))
-    lines = [line for line in _HASHES.finditer(text) if line[1].strip()] if "####" in text else []
-    if lines and not text[lines[-1].end() :].strip():
-        return lines[-1][1].strip()
+    if "####" not in text:
+        return None
+    lines = [match for match in _HASHES.finditer(text) if match.group(1).strip()]
+    if not lines:
+        return None
+    last = lines[-1]
+    if not text[last.end() :].strip():
+        return last.group(1).strip()
     return next((bare(m.group(1)) for m in reversed(lines) if _VALUE_LINE.fullmatch(m.group(1).strip())), None)
 
 

@@ -67,9 +67,12 @@ def _as_matrix(items: Items, other: Items) -> Items:
 
 def _other_brackets(gold: Items, answer: Items, compare: Compare) -> Outcome | None:
     """Compare ``(3,5)`` with ``[3,5]``: an interval has other ends; a vector or a list may be written with either."""
+    if gold.kind == "interval":
+        return "wrong"
     outcome = _in_order(list(gold.parts), list(answer.parts), compare)
-    interval = gold.kind == "interval" or (outcome == "correct" and as_region(gold.text) is not None)
-    return "wrong" if outcome == "wrong" or interval else "undetermined"
+    if outcome == "correct" and len(gold.parts) == 2 and as_region(gold.text) is not None:
+        return "wrong"
+    return "wrong" if outcome == "wrong" else "undetermined"
 
 
 def _by_name(items: Items) -> dict[str, Reading] | None:
@@ -97,14 +100,16 @@ def _in_any_order(left: list[Reading], right: list[Reading], compare: Compare) -
     """Match each element with an equal one; an element that has no match at all settles it."""
     if len(left) > FEW and left != right:
         return _many_numbers(left, right)
-    open_left, unused = False, list(right)
+    open_left, unused = False, list(range(len(right)))
     for one in left:
-        outcomes = [compare(one, other) for other in unused]
-        if "correct" in outcomes:
-            del unused[outcomes.index("correct")]
-        elif set(outcomes) <= {"wrong"}:
-            certain = not open_left or all(compare(one, other) == "wrong" for other in right)
-            return "wrong" if certain else "undetermined"
+        outcomes = {i: compare(one, right[i]) for i in unused}
+        equal = next((i for i, outcome in outcomes.items() if outcome == "correct"), None)
+        if equal is not None:
+            unused.remove(equal)
+        elif all(compare(one, other) == "wrong" for other in right):
+            return "wrong"
+        elif all(outcome == "wrong" for outcome in outcomes.values()):
+            return "wrong" if not open_left else "undetermined"
         else:
             open_left = True
     return "undetermined" if open_left else "correct"
@@ -133,29 +138,38 @@ def one_and_many(gold: Reading, answer: Reading, compare: Compare) -> Outcome | 
     if all(equal) and many.kind == "list" and len({part.text for part in many.parts if isinstance(part, Value)}) > 1:
         return "correct"  # one value in several spellings
     left_open = "undetermined" in outcomes and "wrong" not in outcomes
-    if any(equal) and (left_open or _several_things(many)):
+    if any(equal) and (left_open or _with_different_units(many) or _other_names(many)):
         return "undetermined"
     vectors = one.formula is not None and "j" in one.formula.names  # i + 2j
     if (many.kind == "matrix" and one.number is None) or (many.kind == "tuple" and vectors):
         return "undetermined"  # a matrix may have a name
     if any(isinstance(part, Words) and any(map(str.isdigit, part.plain)) for part in many.parts):
         return "undetermined"
-    return "undetermined" if one.number is not None and one.number.value in _without_commas(many.text) else "wrong"
+    return "undetermined" if _decimal_comma(one, many) or _grouped_otherwise(one, many) else "wrong"
 
 
-def _several_things(many: Items) -> bool:
-    """Whether it gives several things, as ``x = 2, y = 3`` or ``24 hours, or 1 day``; ``17 or 18`` and ``x_1 = 3, x_2 =
-    5`` are rivals."""
+def _other_names(many: Items) -> bool:
+    """Whether it gives several things, as ``x = 2, y = 3``; ``x_1 = 3, x_2 = 5`` are rivals."""
     named = _by_name(many)
+    return named is not None and not _indexed(named)
+
+
+def _with_different_units(many: Items) -> bool:
+    """Whether it lists several quantities, as ``24 hours, or 1 day``; ``17 or 18`` are rivals."""
     units = {p.number.unit.name for p in many.parts if isinstance(p, Value) and p.number is not None}
     words = any(isinstance(part, Words) for part in many.parts)
-    apart = many.kind == "list" and (words or (len(units) > 1 and any(units)))
-    return apart or (named is not None and not _indexed(named))
+    return many.kind == "list" and (words or (len(units) > 1 and any(units)))
 
 
-def _without_commas(text: str) -> set[Fraction]:
-    """Return the numbers that a list may be: ``3,5`` in much of Europe, and ``12,34,567`` in India."""
-    digits, decimal = text.replace(",", ""), _WITH_COMMA.fullmatch(text.strip())
-    numbers = [digits] if digits.isdecimal() else []
-    numbers += [f"{decimal[1]}.{decimal[2]}"] if decimal else []
-    return {Fraction(number) for number in numbers}
+def _grouped_otherwise(one: Value, many: Items) -> bool:
+    """Whether ``12,34,567`` is one number with its digits grouped as in India."""
+    digits = many.text.replace(",", "")
+    return one.number is not None and digits.isdigit() and one.number.value == int(digits)
+
+
+def _decimal_comma(one: Value, many: Items) -> bool:
+    numbers = [p.number for p in many.parts if isinstance(p, Value) and p.number is not None]
+    if len(numbers) != 2 or one.number is None or ", " in many.text or "," not in many.text:
+        return False
+    written = _WITH_COMMA.fullmatch(many.text.strip())
+    return written is not None and one.number.value == Fraction(f"{written[1]}.{written[2]}")

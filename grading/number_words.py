@@ -7,7 +7,6 @@ UNITS = (
     "eighteen nineteen"
 ).split()
 TENS = "twenty thirty forty fifty sixty seventy eighty ninety".split()
-VALUES = {word: n for n, word in enumerate(UNITS)} | {word: 10 * n for n, word in enumerate(TENS, start=2)}
 
 _TENS = re.compile(rf"\b({'|'.join(TENS)})(?:-({'|'.join(UNITS[1:10])}))?\b", re.IGNORECASE)
 _NOT_COUNTED = "side|of|more|way|by|after|step|another|who|that|thing|last"
@@ -33,14 +32,19 @@ def in_digits(text: str) -> str:
     """Return a text with number words and spoken operators between numbers as digits and signs."""
     if _SPOKEN.isdisjoint(re.findall(r"[a-z]+", text.lower())):
         return text
-    digits = _TENS.sub(lambda m: str(sum(VALUES[word] for word in m[0].casefold().split("-"))), text)
-    digits = _UNITS.sub(lambda m: str(VALUES[m[1].casefold()]), digits)
+    digits = _TENS.sub(lambda m: str(20 + 10 * TENS.index(m[1].lower()) + (_unit(m[2]) if m[2] else 0)), text)
+    digits = _UNITS.sub(lambda m: str(_unit(m[1])), digits)
     for pattern, sign in _OPERATORS:
         digits = pattern.sub(sign, digits)
     return digits
 
 
+def _unit(word: str) -> int:
+    return UNITS.index(word.lower())
+
+
 _SCALES = {"thousand": 10**3, "million": 10**6, "billion": 10**9}
+VALUES = {word: n for n, word in enumerate(UNITS)} | {word: 10 * n for n, word in enumerate(TENS, start=2)}
 _TWO_DIGITS = rf"(?:(?:{'|'.join(TENS)})(?:[- ](?:{'|'.join(UNITS[1:10])}))?|{'|'.join(reversed(UNITS[1:]))})"
 _HUNDREDS = rf"(?:(?:{_TWO_DIGITS}|a) hundred(?: (?:and )?{_TWO_DIGITS})?|{_TWO_DIGITS})"
 _SCALE = rf"(?:{'|'.join(_SCALES)})"
@@ -56,7 +60,7 @@ def read_cardinal(text: str) -> tuple[int, str] | None:
     if (match := CARDINAL.match(text)) is None:
         return None
     total = group = 0
-    for word in re.findall(r"[a-z]+", (match["words"] or "").casefold()):
+    for word in re.findall(r"[a-z]+", (match["words"] or "").lower()):
         if word in _SCALES:
             total, group = total + max(group, 1) * _SCALES[word], 0
         elif word == "hundred":

@@ -35,7 +35,7 @@ _AND_A_PART = re.compile(rf"(.+?) and (?:a|an|one) ({'|'.join(PARTS)})\b(.*)", r
 _A_PART = re.compile(rf"^an? (?!quarter\b)(?=(?:{'|'.join(PARTS)})\b)", re.IGNORECASE)
 """A quarter may be a coin, or of an hour: ``a quarter past three``."""
 _ONE = re.compile(r"^an? ", re.IGNORECASE)
-_ORDINAL = re.compile(r"\A(\d+)(?:st|nd|rd|th)\Z", re.ASCII)
+_ORDINAL = re.compile(r"(\d+)(?:st|nd|rd|th)", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,44 +61,41 @@ class PlainNumber:
 
 def read_number(text: str) -> PlainNumber | None:
     """Return the number that a cleaned answer is; None where it is anything else or more than one number."""
-    text = text.strip()
-    if text.startswith("0") and _LITERAL.fullmatch(text):
+    if text.startswith("0") and _LITERAL.fullmatch(text.strip()):
         return PlainNumber(Fraction(int(text, 0)), Unit())
-    return _with_part(text) or _in_digits(text) or _in_debt(text) or _in_words(text) or _compound(text)
-
-
-def _in_digits(text: str) -> PlainNumber | None:
-    match = _NUMBER.fullmatch(_ORDINAL.sub(r"\1", text))
-    if match is None or "..." in text or (match["sign"] and match["inner"]) or (value := _value(match)) is None:
-        return None
-    unit = read_unit(match["unit"])
-    if unit is not None and match["money"]:
+    if (parted := _with_part(text)) is not None:
+        return parted
+    ordinal = _ORDINAL.fullmatch(text.strip())
+    match = _NUMBER.fullmatch(ordinal[1] if ordinal else text.strip())
+    if match is None or "..." in text or (match["sign"] and match["inner"]):
+        return _in_debt(text) or _in_words(text) or _compound(text)
+    value = _value(match)
+    unit = read_unit(match["unit"]) if value is not None else None
+    if value is None or unit is None:
+        return _compound(text)
+    if match["money"]:
         unit = Unit("dollar", unit.scale, unit.other)
-    return _measured(-value if "-" in (match["sign"], match["inner"]) else value, unit)
-
-
-def _measured(value: Fraction | int, unit: Unit | None) -> PlainNumber | None:
-    if unit is None:
-        return None
+    value = -value if "-" in (match["sign"], match["inner"]) else value
     return PlainNumber(value * unit.scale, unit, None if unit.other is None else value * unit.other)
 
 
 def _with_part(text: str) -> PlainNumber | None:
     """Read ``two and a half million`` and ``an hour and a half``."""
-    if (parted := _AND_A_PART.fullmatch(text)) is None:
+    if (parted := _AND_A_PART.fullmatch(text.strip())) is None:
         return None
     whole, one = read_number(_ONE.sub("1 ", parted[1])), read_number(f"1{parted[3]}")
     if whole is None or one is None or (whole.unit.name and parted[3].strip()):
         return None
     part = Fraction(-1 if whole.value < 0 else 1, PARTS[parted[2].lower()])
-    value = whole.value + part * whole.unit.scale
-    unit = whole.unit if whole.unit.name else one.unit
-    return PlainNumber(value * one.value, unit, None if one.other is None else value * one.other)
+    if whole.unit.name:
+        return PlainNumber(whole.value + part * whole.unit.scale, whole.unit)
+    value = whole.value + part
+    return PlainNumber(value * one.value, one.unit, None if one.other is None else value * one.other)
 
 
 def _compound(text: str) -> PlainNumber | None:
     """Read ``2 hours and 30 minutes``: one quantity, in its largest unit or in its smallest."""
-    both = _COMPOUND.fullmatch(text)
+    both = _COMPOUND.fullmatch(text.strip())
     large, small = (read_number(both[1]), read_number(both[3])) if both is not None else (None, None)
     if both is None or large is None or small is None or large.value.denominator > 1:
         return None
@@ -113,13 +110,16 @@ def _compound(text: str) -> PlainNumber | None:
 
 def _in_words(text: str) -> PlainNumber | None:
     """Read ``twelve``, ``twelve apples`` and ``a half``."""
-    found = read_cardinal(_A_PART.sub("one ", text)) if text[:1].isalpha() else None
-    return None if found is None else _measured(found[0], read_unit(found[1]))
+    found = read_cardinal(_A_PART.sub("one ", text.strip())) if text[:1].isalpha() else None
+    unit = read_unit(found[1]) if found else None
+    if found is None or unit is None:
+        return None
+    return PlainNumber(found[0] * unit.scale, unit, None if unit.other is None else found[0] * unit.other)
 
 
 def _in_debt(text: str) -> PlainNumber | None:
     """Read ``($5)``, which an accountant writes for -5."""
-    debt = _DEBT.fullmatch(text)
+    debt = _DEBT.fullmatch(text.strip())
     number = read_number(debt[1]) if debt is not None else None
     return None if number is None else PlainNumber(-number.value, Unit("turned"), number.value)
 

@@ -7,7 +7,7 @@ from fractions import Fraction
 from functools import lru_cache
 from typing import Any
 
-from stepforge.grading.trees import ARITHMETIC, MAX_FACTORIAL, Beyond, Formula, Node, rational
+from stepforge.grading.trees import ARITHMETIC, Beyond, Formula, Node, rational
 
 MAX_MAGNITUDE = 1 << 16
 """Largest binary exponent of a number in high precision."""
@@ -16,19 +16,19 @@ PRECISIONS = (140, 220)
 MAX_COST = 4000
 """Largest number of operations of one comparison in high precision."""
 
+_LOCAL = threading.local()
+
 
 def contexts() -> list[Any]:
     """Return this thread's contexts of ``PRECISIONS``; mpmath's own is shared and changes its precision."""
-    return [_context(threading.get_ident(), digits) for digits in PRECISIONS]
+    if not hasattr(_LOCAL, "known"):
+        from mpmath import MPContext
 
-
-@lru_cache
-def _context(thread: int, digits: int) -> Any:
-    from mpmath import MPContext
-
-    context = MPContext()
-    context.dps = digits
-    return context
+        _LOCAL.known = [MPContext() for _ in PRECISIONS]
+        for context, digits in zip(_LOCAL.known, PRECISIONS, strict=True):
+            context.dps = digits
+    known: list[Any] = _LOCAL.known
+    return known
 
 
 class Undefined(ArithmeticError):
@@ -79,12 +79,16 @@ class Precise:
                 return self._power(node, *args)
             case "root":
                 return self._root(*args)
-            case "floor" | "ceiling":
-                return (mp.floor if node.op == "floor" else mp.ceil)(args[0])
-            case "factorial" | "binomial":
-                if any(mp.im(arg) or abs(arg) > MAX_FACTORIAL or (arg < 0 and node.op == "factorial") for arg in args):
-                    raise Undefined
-                return getattr(mp, node.op)(*args)
+            case "floor":
+                return mp.floor(args[0])
+            case "ceiling":
+                return mp.ceil(args[0])
+            case "factorial" if mp.im(args[0]) or not 0 <= mp.re(args[0]) <= 1000:
+                raise Undefined
+            case "factorial":
+                return mp.factorial(args[0])
+            case "binomial" if not any(mp.im(arg) or abs(arg) > 1000 for arg in args):
+                return mp.binomial(*args)
             case "call":
                 return self._call(node.name, args[0])
         raise Beyond(node.op)
@@ -98,11 +102,19 @@ class Precise:
         mp = self.context
         if abs(exponent) > MAX_MAGNITUDE * 4:
             raise Beyond("exponent")
-        if mp.im(base) == 0 and mp.re(base) < 0 and exponent != mp.floor(mp.re(exponent)):
-            if self.real:
-                raise Undefined
-            if rational(node.args[1]) is not None:
-                raise Beyond("root of a negative number")  # its real or its principal value
+        if not base:
+            if mp.re(exponent) < 0:
+                raise ZeroDivisionError
+            return mp.mpf(1) if not exponent else mp.mpf(0)
+        exact = rational(node.args[1])
+        if exact is not None and exact.denominator == 1:
+            return base ** int(exact)
+        if self.real and mp.re(base) < 0:
+            if exponent == mp.floor(exponent):
+                return base ** int(exponent)
+            raise Undefined
+        if exact is not None and mp.im(base) == 0 and mp.re(base) < 0:
+            raise Beyond("root of a negative number")  # its real or its principal value
         return mp.power(base, exponent)
 
     def _root(self, value: Any, degree: Any) -> Any:

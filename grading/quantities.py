@@ -5,11 +5,11 @@ import re
 from stepforge.grading.answer_types import Value
 from stepforge.grading.equality import same_formula
 from stepforge.grading.plain_numbers import PlainNumber
-from stepforge.grading.trees import Formula, Node, combined, constant
+from stepforge.grading.trees import Formula, Node, combined, constant, rational
 from stepforge.grading.units import ratio
 from stepforge.schemas.rollout import Outcome
 
-_PI = Formula(Node("constant", name="pi"))
+_PI = Formula(Node("constant", name="pi"), frozenset(), frozenset({"pi"}), doubtful=False)
 _IN_RADIANS = frozenset(("pi", "arcsin", "arccos", "arctan"))
 _DOTTED = re.compile(r"[-$ ]*[1-9]\d{0,2}\.\d{3}(?!\d)", re.ASCII)
 """``1.200``, which is 1200 in much of Europe."""
@@ -47,16 +47,26 @@ def formula_of(value: Value, other: Value) -> Formula | None:
 def _apart_from_units(gold: Value, answer: Value) -> Outcome:
     """Leave open what a percentage, an angle or a unit read as a factor may make equal."""
     for one, other in ((gold, answer), (answer, gold)):
-        left, right = formula_of(one, other), formula_of(other, one)
-        if left is None or right is None or other.unit.name:
+        if one.number is None or other.formula is None:
             continue
-        percent = combined("quotient", left, constant(100))
-        if one.unit.name == "%" and same_formula(percent, right) == "correct":
+        if one.number.percent and rational(other.formula.node) == one.number.value / 100:
             return "correct" if one is gold else "undetermined"
-        radians = combined("product", combined("quotient", left, constant(180)), _PI)
-        if one.unit.name == "degree" and right.operations & _IN_RADIANS and same_formula(radians, right) == "correct":
+        if one.unit.name == "degree" and other.formula.operations & _IN_RADIANS:
+            angle = combined("product", constant(one.number.value / 180), _PI)
+            if same_formula(other.formula, angle) == "correct":
+                return "undetermined"
+    for one, other in ((gold, answer), (answer, gold)):
+        if one.unit.name == "%" and not other.unit.name and _a_hundredth(one, other):
             return "undetermined"
     return "wrong"
+
+
+def _a_hundredth(percentage: Value, plain: Value) -> bool:
+    """Whether a formula with a percent sign gives the other side."""
+    left, right = formula_of(percentage, plain), formula_of(plain, percentage)
+    if left is None or right is None:
+        return False
+    return same_formula(combined("quotient", left, constant(100)), right) == "correct"
 
 
 def _numbers(gold: PlainNumber, answer: PlainNumber) -> Outcome:

@@ -107,8 +107,11 @@ def _special(text: str) -> Reading | None:
 
 def _compound(text: str) -> Reading:
     """Read regions, equations and collections; what is none of these is words, or is not read."""
+    flat = _LIST.sub(" , ", text)
     if (region := read_region(text)) is not None:
         return region
+    if _TEXT_ONLY.fullmatch(text):
+        return _words(text) or Unread(text)
     inside, kind, bracket = _inside(standard_brackets(text))
     parts = _split(inside, bracketed=kind != "list" or bool(bracket))
     if len(parts) == 1 and bracket:
@@ -119,7 +122,7 @@ def _compound(text: str) -> Reading:
         return equation
     if "\\pm" in text or "\\mp" in text:
         return _both_signs(text)
-    return _words(text) or Unread(text)
+    return _words(flat if flat != text and "," in flat else text) or Unread(text)
 
 
 def _single(inside: str, kind: ItemsKind, bracket: str) -> Reading:
@@ -166,10 +169,14 @@ def _value(text: str, *, whole: bool) -> Value | None:
         return None
     if "degrees" in text and _TRIGONOMETRIC.search(text):
         text = _DEGREES.sub(r"(\1 \\pi /180)", text)
-    for body, written in ((text, ""), split_unit(text)):
-        unit = read_unit(" " + written)
-        if unit is not None and not is_word(body) and (formula := read_formula(body)) is not None:
-            return Value(text, None, formula, unit)
+    formula = None if is_word(text) else read_formula(text)
+    if formula is not None:
+        return Value(text, None, formula, Unit())
+    body, written = split_unit(text)
+    unit = read_unit(" " + written) if written else None
+    formula = read_formula(body) if unit is not None and not is_word(body) else None
+    if formula is not None and unit is not None:
+        return Value(text, None, formula, unit)
     if (dotted := _DOTTED.fullmatch(text)) is not None:
         return Value(
             text, None, read_formula(f"{dotted[1]}{dotted[2]}.{dotted[3]}\\overline{{{dotted[4]}}}"), Unit("...")

@@ -46,7 +46,6 @@ _AND = re.compile(r"\\text\{\s*and\s*\}|\s+and\s+|\\(?:land|wedge)(?![A-Za-z])")
 _RELATION = re.compile(r"<|>|\\(?:le|ge|ne)(?![A-Za-z])")
 _REALS = re.compile(r"\\mathbb\s*\{?\s*R\s*\}?")
 _INFINITE = re.compile(r"\s*([-+]?)\s*\\infty\s*")
-_INTERVAL = re.compile(r"([(\[])([^,;]*)[,;]([^,;]*)([)\]])", re.DOTALL)
 _VARIABLE = re.compile(r"\s*(?:[A-Za-z]|\\[a-z]+)(?:_\{?\w+\}?)?\s*")
 _CONSTANTS = frozenset({"e", "\\pi", "\\infty", "i"})
 _FLIPPED = {"<": ">", ">": "<", "\\le": "\\ge", "\\ge": "\\le", "\\ne": "\\ne"}
@@ -118,9 +117,11 @@ def standard_brackets(text: str) -> str:
 def _interval(text: str) -> Interval:
     if text.lstrip().startswith("\\langle"):
         raise _NotARegion
-    if (ends := _INTERVAL.fullmatch(standard_brackets(text))) is None:
+    body = standard_brackets(text)
+    ends = re.split(r"[,;]", body[1:-1])
+    if body[:1] not in ("(", "[") or body[-1:] not in (")", "]") or len(ends) != 2:
         raise _NotARegion
-    return Interval(_end(ends[2], ends[1] == "(", _LOWEST), _end(ends[3], ends[4] == "]", _HIGHEST))
+    return Interval(_end(ends[0], body[0] == "(", _LOWEST), _end(ends[1], body[-1] == "]", _HIGHEST))
 
 
 def _end(text: str, after: bool, infinite: End | None = None) -> End:

@@ -29,7 +29,7 @@ EQUAL = words(
 _GLUE = EQUAL | words("which that it this so and we i the to up out of result value exactly a us")
 
 _NOT_FIRST = frozenset(("+", "*", "/", "^", "mod"))
-_NOT_LAST = _NOT_FIRST | {"-", "(", "="}
+_OPERATORS = _NOT_FIRST | {"-"}
 
 
 class Run(NamedTuple):
@@ -119,22 +119,24 @@ def _run(text: str, start: int, end: int) -> Run | None:
 
     A side that ends in a sign, or starts with one, is incomplete, and is left out.
     """
-    found = list(_TOKEN.finditer(text, start, end))
+    tokens = _TOKEN.findall(text, start, end)
     cut_first = cut_last = False
-    while found and found[-1][0] in _NOT_LAST:
-        cut_last = found.pop()[0] != "="
-    while found and (found[0][0] in _NOT_FIRST or found[0][0] in ")=" or _is_dash(found[0])):
-        cut_first = found.pop(0)[0] in _NOT_FIRST
-    if not any(token[0][0].isdigit() for token in found):
+    while tokens and (tokens[-1] in _OPERATORS or tokens[-1] in "(="):
+        cut_last = tokens.pop() != "="
+    while tokens and (tokens[0] in _NOT_FIRST or tokens[0] in ")=" or _dash(tokens, text[start + 1 :])):
+        cut_first = tokens[0] in _NOT_FIRST
+        start += len(tokens.pop(0))
+        start += len(text[start:end]) - len(text[start:end].lstrip())
+    if not any(token[0].isdigit() for token in tokens):
         return None
-    sides = " ".join(token[0] for token in found).split(" = ")
+    sides = " ".join(tokens).split(" = ")
     whole = sides[cut_first and len(sides) > 1 : len(sides) - (cut_last and len(sides) > 1)]
-    return Run(tuple(map(_tight, whole or sides[:1])), found[0].start(), found[-1].end())
+    return Run(tuple(map(_tight, whole or sides[:1])), start, text.rindex(tokens[-1], start, end) + len(tokens[-1]))
 
 
-def _is_dash(token: re.Match[str]) -> bool:
+def _dash(tokens: list[str], after: str) -> bool:
     """Whether a run opens with a dash of the text: a sign stands directly before its number."""
-    return token[0] == "-" and (token.end() == len(token.string) or token.string[token.end()].isspace())
+    return tokens[0] == "-" and (len(tokens) == 1 or after[:1].isspace())
 
 
 def _tight(side: str) -> str:

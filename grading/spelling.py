@@ -6,7 +6,6 @@ letters, superscripts and vulgar fractions become ASCII; money stays marked by `
 
 import re
 from itertools import accumulate
-from unicodedata import decimal, normalize
 
 _WIDE = {code: code - 0xFEE0 for code in range(0xFF01, 0xFF5F)}
 _SIGNS = {
@@ -20,11 +19,19 @@ _SIGNS = {
     "\ufeff": "", "\u2061": "", "\u2062": "", "，": ",", "、": ",", "。": ".", "“": '"', "”": '"', "‘": "'",
     "’": "'", "′": "'", "″": '"', "…": "...",
 }  # fmt: skip
-_SIGNS |= {sign: f" {normalize('NFKD', sign)}".replace("\u2044", "/") for sign in "½⅓⅔¼¾⅕⅖⅗⅘⅙⅚⅐⅛⅜⅝⅞⅑⅒"}
+_FRACTIONS = (
+    "½ 1/2 ⅓ 1/3 ⅔ 2/3 ¼ 1/4 ¾ 3/4 ⅕ 1/5 ⅖ 2/5 ⅗ 3/5 ⅘ 4/5 ⅙ 1/6 ⅚ 5/6 ⅐ 1/7 ⅛ 1/8 ⅜ 3/8 ⅝ 5/8 ⅞ 7/8 ⅑ 1/9 ⅒ 1/10"
+)
+_SIGNS |= {sign: f" {value}" for sign, value in zip(_FRACTIONS.split()[::2], _FRACTIONS.split()[1::2], strict=True)}
 _RAISED = dict(zip("⁰¹²³⁴⁵⁶⁷⁸⁹⁻⁺ⁿ", "0123456789-+n", strict=True))
 _LOWERED = dict(zip("₀₁₂₃₄₅₆₇₈₉", "0123456789", strict=True))
-_NARROWED = _WIDE | {code: 48 + decimal(chr(code)) for code in range(0x660, 0x1A9A) if chr(code).isdecimal()}
-"""With Arabic, Persian, Indic, Thai and other digits."""
+_OTHER_DIGITS = {
+    zero + digit: 48 + digit
+    for zero in (0x0660, 0x06F0, 0x0966, 0x09E6, 0x0A66, 0x0AE6, 0x0B66, 0x0BE6, 0x0C66, 0x0CE6, 0x0D66, 0x0E50, 0x0ED0)
+    for digit in range(10)
+}
+"""Arabic, Persian, Indic, Thai and Lao digits."""
+_NARROWED = _WIDE | _OTHER_DIGITS
 _TRANSLATED = _NARROWED | str.maketrans(_SIGNS)
 _RUNS = ((re.compile(f"[{''.join(_RAISED)}]+"), "^", _RAISED), (re.compile(f"[{''.join(_LOWERED)}]+"), "_", _LOWERED))
 _ROOT = re.compile(r"(\\sqrt(?:\[\d\])?)\s+(\d+(?:\.\d+)?)", re.ASCII)
@@ -148,8 +155,11 @@ def _balanced(text: str) -> bool:
 def _money(text: str) -> str:
     """Tell math signs from money: a lone ``$`` and every escaped one are money, pairs are math signs."""
     marked = _MONEY.sub(_MARK, text)
-    if marked.count("$") > 1:
-        marked = _BETWEEN_SPANS.sub(" , ", marked.strip("$")).replace("$", " ")
+    signs = marked.count("$")
+    if signs % 2 == 0:
+        marked = _BETWEEN_SPANS.sub(" , ", marked.strip("$") if signs == 2 else marked).replace("$", " ")
+    elif signs > 1:
+        marked = marked.replace("$", " ")
     return marked.replace(_MARK, "$")
 
 

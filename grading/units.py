@@ -65,7 +65,7 @@ _WORD = re.compile(r"[^/^\d ]+")
 
 _TOKEN = re.compile(
     r"\\text\{(?P<text>[^{}]*)\}|(?P<word>[^\W\d_]+(?:\.[a-z]\b)?)|(?P<power>\^\s*\{?\s*(?P<exponent>-?\d)\s*\}?)|(?P<per>/)"
-    r"|(?P<sign>%|¢|\\Omega(?![A-Za-z])|\\mu(?![A-Za-z])|['\"])|(?P<skip>[\s*.\-]|\\cdot(?![A-Za-z]))|(?P<other>.)"
+    r"|(?P<sign>%|¢|\\Omega(?![A-Za-z])|\\mu(?![A-Za-z])|['\"])|(?P<skip>[\s*.\-]|\\cdot(?![A-Za-z]))"
 )
 _PER = ("per", "a", "an", "each")
 _RAISED_LETTER = re.compile(r"[A-Za-ln-z]\s*\^.*", re.DOTALL)
@@ -110,9 +110,11 @@ def read_unit(text: str) -> Unit | None:
         return None
     scale = Fraction(1)
     other: Fraction | None = None
-    scales = _SCALES if text.startswith((" ", "\\")) else _SCALES | _SUFFIXES
-    while words and words[0][0] in scales:
-        scale *= scales[words.pop(0)[0]]
+    if words and words[0][0] in _SUFFIXES and not text.startswith((" ", "\\")):
+        scale *= _SUFFIXES[words.pop(0)[0]]
+    else:
+        while words and words[0][0] in _SCALES:
+            scale *= _SCALES[words.pop(0)[0]]
     if words and words[0][0] in _COUNTS:
         other, scale = scale, scale * _COUNTS[words.pop(0)[0]]
     if words and words[0][0] in ("squared", "cubed"):
@@ -124,12 +126,13 @@ def read_unit(text: str) -> Unit | None:
 
 def split_unit(text: str) -> tuple[str, str]:
     r"""Split a formula from the unit that ends it: ``18\pi\text{ cm}^2`` into ``18\pi`` and the unit's text."""
-    body = _TRAILING.sub("", text, count=1)
-    marked = text[len(body) :]
-    if "\\text" in marked or "%" in marked:
-        return body.rstrip(), marked
-    body = _TRAILING_WORDS.sub("", text, count=1)
-    return body, text[len(body) :]
+    end = _TRAILING.search(text)
+    start = end.start() if end is not None else len(text)
+    body = text[:start]
+    if "\\text" in text[start:] or "%" in text[start:]:
+        return body.rstrip(), text[start:]
+    words = _TRAILING_WORDS.search(text)
+    return (text[: words.start()], words.group()) if words is not None else (text, "")
 
 
 def _words_of(text: str, *, written: bool = False) -> list[tuple[str, int]] | None:
@@ -140,24 +143,28 @@ def _words_of(text: str, *, written: bool = False) -> list[tuple[str, int]] | No
     if written and any(word.lower() in _NOT_UNITS for word in re.findall(r"[A-Za-z]+", text)):
         return None
     found: list[tuple[str, int]] = []
-    sign, raised = 1, 0
+    position, sign, raised = 0, 1, 0
     spaced = text.startswith((" ", "\\"))
-    for match in _TOKEN.finditer(text):
-        kind, word = match.lastgroup, match[0]
-        if (kind == "other" or len(found) > 12) and not written:
+    while position < len(text):
+        match = _TOKEN.match(text, position)
+        if (match is None or len(found) > 12) and not written:
             return None
-        if kind == "text":
+        position = match.end() if match else position + 1
+        word = match["word"] or match["sign"] if match else None
+        if match is None or (written and word in ("'", '"')):
+            continue
+        if match["text"] is not None:
             if (inner := _words_of(match["text"], written=True)) is None:
                 return None
-            found += [(noun, power * sign) for noun, power in inner]
-        elif kind == "power":
+            found += [(word, power * sign) for word, power in inner]
+        elif match["power"] is not None:
             if not found and not written:
                 return None
-            found[-1:] = [(noun, power * int(match["exponent"])) for noun, power in found[-1:]]
-        elif kind == "per" or (word in _PER and (found or written or text[match.end() :].strip().isalpha())):
+            found[-1:] = [(word, power * int(match["exponent"])) for word, power in found[-1:]]
+        elif match["per"] or (word in _PER and (found or written or text[position:].strip().isalpha())):
             sign = -1 if found or not written else 1
-        elif kind == "word" or (kind == "sign" and not (written and word in "'\"")):
-            known = written or kind == "sign" or _is_unit(word, spaced=spaced or bool(found) or sign < 0)
+        elif word is not None:
+            known = written or word == match["sign"] or _is_unit(word, spaced=spaced or bool(found) or sign < 0)
             if not known or (word == "%" and found and not written):
                 return None
             raised = _append(found, word, sign, raised)

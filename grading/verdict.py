@@ -159,16 +159,19 @@ def subject(reference: str | None, answer: str | None) -> str:
     except Exception:  # what cannot even be read has a kind of its own
         return "unread"
     one, other = _name(gold), _name(given)
-    return one + _alike(gold, given) if one == other else f"{one} against {other}"
+    return _pair(gold, given) if one == other else f"{one} against {other}"
 
 
-def _alike(gold: Reading, given: Reading) -> str:
-    """What two numbers have in common, or have not."""
-    if not (isinstance(gold, Value) and isinstance(given, Value) and gold.number and given.number):
-        return ""
+def _pair(gold: Reading, given: Reading) -> str:
+    name = _name(gold)
+    if not isinstance(gold, Value) or not isinstance(given, Value) or gold.number is None or given.number is None:
+        return name
     units = {gold.unit.name, given.unit.name} - {""}
-    equal = ", equal values" if gold.number.value == given.number.value else ""
-    return ", percent" if "%" in units else ", units" if units else equal
+    if "%" in units:
+        return f"{name}, percent"
+    if units:
+        return f"{name}, units"
+    return name if gold.number.value != given.number.value else f"{name}, equal values"
 
 
 def _name(reading: Reading) -> str:
