@@ -61,7 +61,9 @@ def test_the_wheel_brings_one_name(wheel: Path) -> None:
     for name in ("pages/problems.html", "static/viewer.js", "static/katex/LICENSE", "static/katex/katex.min.js"):
         assert f"stepforge/pipelines/viewer/{name}" in names
     assert "stepforge/pipelines/bench/labelers.toml" in names
-    assert {"stepforge/py.typed", "stepforge/generators/wording/questions.txt"} <= set(names)
+    for name in ("generators/wording/questions.txt", "generators/wording/plain.txt", "py.typed"):
+        assert f"stepforge/{name}" in names
+    assert {f"stepforge/pipelines/exports/taskset/{name}.txt" for name in ("module", "pyproject")} <= set(names)
 
 
 @pytest.mark.slow

@@ -213,7 +213,7 @@ def _chances(seen: Observed, rates: Rates) -> _Chances:
 
 def _chain(seen: Observed, rates: Rates) -> Array:
     """Return ``[t, from, to]``: probabilities of each step, and of what was drawn and left before it."""
-    laws, (moves, drops) = kernels(), mixtures(rates.moves, rates.drops)
+    laws, (moves, drops) = kernels(), mixtures(rates.all_moves, rates.drops)
     found, mended = _chances(seen, rates), -np.expm1(-rates.repair / len(seen.written))
     harmless = found.harmless
     wrong, again, early, right, first, after = (c[:, None, None] for c in (*found[:2], *found[3:]))

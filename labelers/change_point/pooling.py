@@ -93,6 +93,7 @@ def _improved(seen: Sequence[Observed], rates: Rates, start: Rates) -> Rates:
     compared = others - stated[:, NOTHING] - stated[:, UNKNOWN]
     names = ("events", "exposure", "repairs", "lost")
     hits, exposure, repairs, lost = (sum(getattr(f, name) for f in found) for name in names)
+    moves = _shares(moved, np.array(rates.all_moves), laws.moves, INVENTED * steps * np.array(start.all_moves))
     return rates.model_copy(
         update={
             "hazard": (hits + INVENTED * start.hazard) / (exposure + INVENTED),
@@ -101,7 +102,8 @@ def _improved(seen: Sequence[Observed], rates: Rates, start: Rates) -> Rates:
             "nothing": _chances(stated[:, NOTHING], others, start.nothing),
             "backed": _chances(stated[:, BACKED], compared, start.backed),
             "alone": _chances(stated[:, ALONE], stated[:, ALONE] + stated[:, OTHER], start.alone),
-            "moves": _shares(moved, np.array(rates.moves), laws.moves, INVENTED * steps * np.array(start.moves)),
+            "moves": tuple(share / sum(moves[:-1]) for share in moves[:-1]),
+            "anywhere": moves[-1],
             "drops": _shares(dropped, np.array(rates.drops), laws.drops, INVENTED * np.array(start.drops)),
         }
     )

@@ -42,9 +42,11 @@ class Rates(Record):
     """Expected wrong steps in a solution each of whose steps the policy could as well have written otherwise."""
     repair: float = Field(default=0.15, gt=0)
     """Expected repairs in a solution that is lost from its first step on."""
-    moves: tuple[float, float, float, float] = (0.425, 0.2125, 0.2125, 0.15)
-    """How V moves over a step that is right: hardly, up or down, up, or anywhere. A real model's V does the last: 8 of
-    8 completions right before a right step, 1 of 8 after it, 7 of 8 after the next."""
+    moves: tuple[float, float, float] = (0.5, 0.25, 0.25)
+    """How V moves over most steps that are right: hardly, up or down, or up."""
+    anywhere: Chance = 0.15
+    """Share of right steps over which V goes anywhere. A real model's V does: 8 of 8 completions right before a right
+    step, 1 of 8 after it, 7 of 8 after the next."""
     drops: tuple[float, float] = (0.95, 0.05)
     """Where V goes at a wrong step: to the floor, or anywhere below half of what it was."""
     harmless: tuple[Share, Share] = (0.25, 0.9)
@@ -58,7 +60,8 @@ class Rates(Record):
     """Shares of steps that state a false equation: of right ones, of first wrong ones, of those after them. The
     defaults are of people's labels (docs/labelers.md). The first says how often the reader errs and is not fitted."""
     nothing: OfSteps = (0.25, 0.12, 0.25)
-    """Shares of the others that state no number, or what the question or an earlier step says."""
+    """Shares of the others that state no number, or what the question or an earlier step says. A run that pools rates
+    replaces these and the next two: by its own where its right solutions are alike, else by equal ones."""
     backed: OfSteps = (0.2, 0.05, 0.05)
     """Shares of the others that say what right solutions say."""
     alone: OfSteps = (0.55, 0.75, 0.75)
@@ -78,6 +81,11 @@ class Rates(Record):
             found.append(left * share)
             left = left - found[-1]
         return np.stack([*found, left, sum(found[BACKED:], left), np.ones(3)], axis=1)
+
+    @property
+    def all_moves(self) -> tuple[float, ...]:
+        """``moves`` of all right steps, and ``anywhere`` last."""
+        return (*((1 - self.anywhere) * share for share in self.moves), self.anywhere)
 
     def harmless_share(self, written: float) -> float:
         """Return ``harmless`` for a solution whose steps have the mean probability ``written``."""
@@ -122,7 +130,8 @@ def kernels() -> Kernels:
 
 @lru_cache(maxsize=256)
 def mixtures(moves: tuple[float, ...], drops: tuple[float, ...]) -> tuple[Array, Array]:
-    """Return the laws of V, ``[from, to]``, over a right step and at a wrong one that does harm."""
+    """Return the laws of V, ``[from, to]``, over a right step and at a wrong one that does harm; ``moves`` as in
+    ``Rates.all_moves``."""
     laws = kernels()
     return np.tensordot(np.array(moves), laws.moves, 1), np.tensordot(np.array(drops), laws.drops, 1)
 

@@ -100,7 +100,7 @@ class Simulated(NamedTuple):
 def simulated(rng: np.random.Generator, rates: Rates, steps: int, root: int, each: int) -> Simulated:
     """Draw a path and its outcomes: ``root`` completions of the question and ``each`` of every prefix."""
     laws = kernels()
-    move = np.tensordot(np.array(rates.moves), laws.moves, 1)
+    move = np.tensordot(np.array(rates.all_moves), laws.moves, 1)
     drop = np.tensordot(np.array(rates.drops), laws.drops, 1)
     wrong, mended = 1 - np.exp(-rates.hazard / steps), 1 - np.exp(-rates.repair / steps)
     place, regime, error, values = rng.choice(SIZE, p=BASE_LAW), "right", steps, []

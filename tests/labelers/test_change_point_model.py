@@ -36,7 +36,7 @@ def brute(seen: Observed, rates: Rates) -> tuple[list[float], float, list[float]
         mended, again = 1 - np.exp(-rates.repair / steps), 1 - (1 - wrong) ** AGAIN
         mean = float(seen.written.mean())
         harmless, early = rates.harmless_share(mean), float(rates.early_shares(mean, steps)[t])
-        move = sum(w * laws.moves[k][i, j] for k, w in enumerate(rates.moves))
+        move = sum(w * laws.moves[k][i, j] for k, w in enumerate(rates.all_moves))
         drop = sum(w * laws.drops[k][i, j] for k, w in enumerate(rates.drops))
         right, first, after = (1.0, 1.0, 1.0) if seen.stated is None else rates.statements[:, seen.stated[t]]
         chance = {

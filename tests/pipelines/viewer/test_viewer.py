@@ -6,6 +6,7 @@ import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
+import pyarrow.parquet as pq
 import pytest
 from hostile_texts import PAYLOADS
 from starlette.testclient import TestClient
@@ -199,6 +200,17 @@ def test_a_damaged_shard_is_named_and_the_rest_is_shown(rows: list[LabeledProble
         page = client.get("/").text
         assert ids(page) == [row.problem.id for row in rows[:4]] and "damaged shard" in page
         assert client.get("/problem/label/1/0").status_code == 500
+
+
+def test_a_shard_of_other_columns_is_damaged(rows: list[LabeledProblem], tmp_path: Path) -> None:
+    layout = a_view_run(tmp_path / "run", rows)
+    path = layout.shard("label", 1)
+    table = pq.read_table(path)
+    kept = [name for name in table.column_names if name != "solutions"]
+    pq.write_table(table.select(kept), path, write_page_checksum=True)
+    with Looking(layout) as client:
+        page = client.get("/").text
+        assert ids(page) == [row.problem.id for row in rows[:4]] and "damaged shard" in page
 
 
 def test_a_folder_that_changes_under_the_viewer_is_survived(rows: list[LabeledProblem], tmp_path: Path) -> None:
