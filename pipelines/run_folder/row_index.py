@@ -10,10 +10,9 @@ import polars as pl
 from polars import selectors
 
 from stepforge.pipelines.run_folder.failures import lost_problems
-from stepforge.pipelines.run_folder.rows import ROW_STAGES, problem_ids
+from stepforge.pipelines.run_folder.rows import ROW_RECORDS, ROW_STAGES, problem_ids
 from stepforge.pipelines.storage.layout import Layout, ShardStage
 from stepforge.pipelines.storage.shards import read_leaves
-from stepforge.schemas.errors import RunFailed, first_line
 
 STATES = ("labeled", "rejected", "failed", "solved", "generated")
 """What became of a problem; the last two are not labeled yet."""
@@ -72,16 +71,9 @@ def read_shard_rows(layout: Layout, shard: int) -> pl.DataFrame:
 
 
 def stage_rows(layout: Layout, stage: ShardStage, shard: int) -> pl.DataFrame:
-    """Return the problems of a stage's shard, with ``COLUMNS``. Raises RunFailed: its columns are not a run's."""
-    try:
-        return _stage_rows(layout, stage, shard)
-    except pl.exceptions.PolarsError as error:
-        path = layout.shard(stage, shard)
-        raise RunFailed(f"{path}: damaged shard ({first_line(error)}); delete this file and run again") from error
-
-
-def _stage_rows(layout: Layout, stage: ShardStage, shard: int) -> pl.DataFrame:
-    table = pl.DataFrame(read_leaves(layout.shard(stage, shard), LEAVES[stage])).with_row_index("row")
+    """Return the problems of a stage's shard, with ``COLUMNS``. Raises RunFailed: it is damaged."""
+    leaves = read_leaves(layout.shard(stage, shard), LEAVES[stage], ROW_RECORDS[stage])
+    table = pl.DataFrame(leaves).with_row_index("row")
     domain = pl.col("domain") if stage == "generate" else pl.col("problem").struct.field("domain")
     state = {"label": "labeled", "solve": "solved", "generate": "generated"}[stage]
     found = table.select("row", domain, shard=shard, stage=pl.lit(stage), state=pl.lit(state))

@@ -187,9 +187,10 @@ def read_columns(path: AnyPath, columns: list[str]) -> dict[str, list[Any]]:
     return result
 
 
-def read_leaves(path: AnyPath, leaves: list[str]) -> pa.Table:
-    """Return some columns of a shard, or parts of nested ones by their Parquet path."""
-    with _opened(path) as (file, _):
+def read_leaves(path: AnyPath, leaves: list[str], record: type[Record] | None = None) -> pa.Table:
+    """Return some columns of a shard, or parts of nested ones by their Parquet path. Raises RunFailed: the shard is
+    damaged, or of other columns than the record's."""
+    with _opened(path, record) as (file, _):
         return file.read(leaves)
 
 
