@@ -53,6 +53,8 @@ class Observed(NamedTuple):
     """``[t]``: q, the probability that the policy writes its step t + 1 word for word; 0 where nobody knows."""
     stated: NDArray[np.intp] | None = None
     """``[t]``: what step t + 1 states, as ``rates`` counts it; None: not looked at."""
+    confirmed: NDArray[np.intp] | None = None
+    """``[t, 2]``: right rollouts that state the result of step t + 1, and of how many; ``rates.NO_RESULT``."""
     hazard: Array | None = None
     """``[t]``: a reward model's probability that step t + 1 is wrong, all before it being right."""
 
@@ -206,6 +208,8 @@ class _Chances(NamedTuple):
 def _chances(seen: Observed, rates: Rates) -> _Chances:
     wrong = _wrong(seen, rates)
     stated = np.ones((3, len(wrong))) if seen.stated is None else rates.statements[:, seen.stated]
+    if seen.confirmed is not None:
+        stated = stated * rates.confirmations(seen.confirmed)
     written = float(seen.written.mean())
     shares = rates.harmless_share(written), rates.early_shares(written, len(wrong))
     return _Chances(wrong, 1 - (1 - wrong) ** AGAIN, *shares, *stated)

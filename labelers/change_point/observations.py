@@ -5,10 +5,10 @@ from math import exp
 from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
 from stepforge.labelers.change_point.model import Observed
-from stepforge.labelers.change_point.statements import stated
+from stepforge.labelers.change_point.rates import NO_RESULT
+from stepforge.labelers.change_point.statements import confirmed, stated
 from stepforge.labelers.evidence.replay import stored_evidence
 from stepforge.labelers.evidence.store import Evidence, Trajectory, solution_trajectory
 from stepforge.schemas.labeled import LabeledProblem
@@ -52,21 +52,27 @@ def observe(path: Trajectory, evidence: Evidence, signals: Signals) -> Observed:
     # Where the policy is sure of its steps, an odd number is an unexpected step, and counts already.
     sure = sum(written) > SURE * len(written)
     looked_at = signals.stated and not sure and evidence.problem.answer_kind in NUMBERS
-    return Observed(
+    seen = Observed(
         right=path.outcome == "correct",
         successes=right,
         failures=wrong,
         left_right=np.array(beside.right, float),
         left_wrong=np.array(beside.wrong, float),
         written=np.minimum(np.array(written), 0.999),
-        stated=_stated(path, evidence) if looked_at else None,
     )
+    return _with_statements(seen, path, evidence) if looked_at else seen
 
 
-def _stated(path: Trajectory, evidence: Evidence) -> NDArray[np.intp]:
-    """Compare the statements of each step with all other rollouts that ended right."""
-    right = tuple(map(_texts, evidence.right_beside(path)))
-    return np.array(stated(evidence.problem.question, _texts(path.steps), right), np.intp)
+def _with_statements(seen: Observed, path: Trajectory, evidence: Evidence) -> Observed:
+    """Compare what each step states with all other rollouts that ended right."""
+    question, steps = evidence.problem.question, _texts(path.steps)
+    right = tuple((given, _texts(others)) for given, others in evidence.right_beside(path))
+    # One that is right by luck after steps of this solution often took the same wrong step.
+    apart = tuple(texts for given, texts in right if not given)
+    seen = seen._replace(stated=np.array(stated(question, steps, apart), np.intp))
+    counts = confirmed(question, steps, right)
+    # In a text of another sort, without any results, nothing is odd about a step that has none.
+    return seen if set(counts) == {NO_RESULT} else seen._replace(confirmed=np.array(counts, np.intp))
 
 
 def _texts(steps: Sequence[Step]) -> tuple[str, ...]:

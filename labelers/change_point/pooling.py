@@ -28,25 +28,32 @@ from stepforge.labelers.change_point.values import foretold, weights_of
 ROUNDS = 8
 INVENTED = 10.0
 """Solutions' worth of transitions that go as the rates to start from say."""
-ALIKE = {"nothing": (0.25, 0.04, 0.1), "backed": (0.8, 0.08, 0.1), "alone": (0.3, 0.9, 0.8)}
+NOTHING_SAID = (0.5, 0.5, 0.5)
+ALIKE = {
+    "nothing": (0.25, 0.04, 0.1),
+    "backed": (0.8, 0.08, 0.1),
+    "alone": (0.3, 0.9, 0.8),
+    "results": NOTHING_SAID,
+    "confirmed": NOTHING_SAID,
+}
 """Where fitting what steps state begins again if right solutions back as many right steps as this says, which is so on
 procedural problems and not in people's texts. Whether a step that none backs does no harm or is only written another
-way, a run cannot tell: it depends on where fitting begins."""
-UNLIKE = {"nothing": (0.25, 0.25, 0.25), "backed": (0.2, 0.2, 0.2), "alone": (0.7, 0.7, 0.7)}
-"""Where they do not, only false equations count: in prose a small run learns wrong rates of the rest."""
+way, a run cannot tell: it depends on where fitting begins. Where they do not, a small run learns wrong rates, and those
+to start from stay."""
 SHARES = (0.0, 0.02, 0.05, 0.1, 0.2, 0.3, 0.4, 0.6, 0.9)
 """Shares of errors that V does not show at once that are tried."""
 POWERS = tuple(i / 20 for i in range(4, 21))
 
 
 def pooled_rates(seen: Sequence[Observed], start: Rates) -> Rates:
-    """Return the rates of a run, starting from, and pulled towards, ``start``, with ``ALIKE`` or ``UNLIKE`` in it."""
+    """Return the rates of a run, starting from, and pulled towards, ``start``, or ``ALIKE``."""
     if not seen:
         return start
     rates = _fitted(seen, start)
     if any(one.stated is not None for one in seen):
         alike = rates.backed[0] >= ALIKE["backed"][0]
-        rates = _fitted(seen, start.model_copy(update=ALIKE)) if alike else rates.model_copy(update=UNLIKE)
+        kept = {name: getattr(start, name) for name in ALIKE}
+        rates = _fitted(seen, start.model_copy(update=ALIKE)) if alike else rates.model_copy(update=kept)
     return rates.model_copy(update={"ends": fitted_ends(seen, rates)})
 
 

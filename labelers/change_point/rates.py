@@ -3,7 +3,9 @@
 Rates belong to a policy, not to a problem family. A run fits them to its first problems (``change_point.pooling``).
 """
 
+from collections.abc import Iterator
 from functools import lru_cache
+from math import exp, lgamma
 from typing import Annotated, NamedTuple
 
 import numpy as np
@@ -33,6 +35,10 @@ nowhere for something named; numbers that right ones state, but not together; an
 lack of a right solution or because earlier steps have all of its numbers (a check); nothing in the last step, as right
 and wrong ones alike do."""
 KINDS = 7
+NO_RESULT = (0, -1)
+"""What stands for the counts of a step without a result of its own."""
+ALL_OR_NONE = 0.3
+"""Sum of the parameters of the Beta law of how many right rollouts state a step's result."""
 
 
 class Rates(Record):
@@ -59,13 +65,18 @@ class Rates(Record):
     false: OfSteps = (0.005, 0.08, 0.015)
     """Shares of steps that state a false equation: of right ones, of first wrong ones, of those after them. The
     defaults are of people's labels (docs/labelers.md). The first says how often the reader errs and is not fitted."""
-    nothing: OfSteps = (0.25, 0.12, 0.25)
-    """Shares of the others that state no number, or what the question or an earlier step says. A run that pools rates
-    replaces these and the next two: by its own where its right solutions are alike, else by equal ones."""
-    backed: OfSteps = (0.2, 0.05, 0.05)
+    nothing: OfSteps = (0.25, 0.25, 0.25)
+    """Shares of the others that state no number, or what the question or an earlier step says. These and the next two
+    are fitted where a run's right solutions are alike; by default they say nothing."""
+    backed: OfSteps = (0.2, 0.2, 0.2)
     """Shares of the others that say what right solutions say."""
-    alone: OfSteps = (0.55, 0.75, 0.75)
+    alone: OfSteps = (0.7, 0.7, 0.7)
     """Shares of the rest that state what no right solution does."""
+    results: OfSteps = (0.6, 0.85, 0.6)
+    """Shares of steps with a result that neither the question nor an earlier step has. The defaults of these and the
+    next are of people's labels (docs/labelers.md); where right solutions are alike, the three above count instead."""
+    confirmed: OfSteps = (0.7, 0.2, 0.15)
+    """Mean shares of right rollouts that state such a result."""
     ends: Chance = 0.6
     """Share of V in the first and the last cell of the grid that is 0 or 1. Fitted so that completions which the model
     was not shown are likeliest."""
@@ -81,6 +92,14 @@ class Rates(Record):
             found.append(left * share)
             left = left - found[-1]
         return np.stack([*found, left, sum(found[BACKED:], left), np.ones(3)], axis=1)
+
+    def confirmations(self, counts: NDArray[np.intp]) -> Array:
+        """``[right, first wrong, after; t]``: the chance of ``Observed.confirmed``."""
+        return np.array([[_confirmation(*count, *shares) for count in counts.tolist()] for shares in self._of_results])
+
+    @property
+    def _of_results(self) -> Iterator[tuple[float, float]]:
+        return zip(self.results, self.confirmed, strict=True)
 
     @property
     def all_moves(self) -> tuple[float, ...]:
@@ -134,6 +153,17 @@ def mixtures(moves: tuple[float, ...], drops: tuple[float, ...]) -> tuple[Array,
     ``Rates.all_moves``."""
     laws = kernels()
     return np.tensordot(np.array(moves), laws.moves, 1), np.tensordot(np.array(drops), laws.drops, 1)
+
+
+@lru_cache(maxsize=8192)
+def _confirmation(stating: int, of: int, results: float, mean: float) -> float:
+    """Return the chance that a step has a result and that it is stated by ``stating`` of ``of``, in a given order:
+    Beta-binomial, because rollouts mostly all state a result or none does."""
+    if (stating, of) == NO_RESULT:
+        return 1 - results
+    right, wrong = mean * ALL_OR_NONE, (1 - mean) * ALL_OR_NONE
+    seen = lgamma(right + stating) + lgamma(wrong + of - stating) - lgamma(ALL_OR_NONE + of)
+    return results * exp(seen - lgamma(right) - lgamma(wrong) + lgamma(ALL_OR_NONE))
 
 
 MOVES = ((0.0, 0.3), (0.0, 1.0), (0.7, 0.6))

@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 from stepforge.grading.sentences import Reading, numbers_of, read_sentence
 from stepforge.grading.stated import plain, states_false
-from stepforge.labelers.change_point.rates import ALONE, ANSWER, BACKED, FALSE, NOTHING, OTHER, UNKNOWN
+from stepforge.labelers.change_point.rates import ALONE, ANSWER, BACKED, FALSE, NO_RESULT, NOTHING, OTHER, UNKNOWN
 
 Texts = tuple[str, ...]
 _NAME = re.compile(r"(?<=[a-z,] )[A-Z][a-z]+")
@@ -101,6 +101,26 @@ def stated(question: str, steps: Texts, right: tuple[Texts, ...]) -> tuple[int, 
     if kinds and kinds[-1] == NOTHING:
         kinds[-1] = ANSWER
     return tuple(kinds)
+
+
+@lru_cache(maxsize=64)
+def confirmed(question: str, steps: Texts, right: tuple[tuple[int, Texts], ...]) -> tuple[tuple[int, int], ...]:
+    """Return, for each step, how many right rollouts state its result, and of how many; ``NO_RESULT`` if it has none
+    that the question or an earlier step has not.
+
+    ``right`` holds, for each rollout, how many of the steps it was given, and its texts. One that was given a step says
+    nothing about it.
+    """
+    names = frozenset(_NAME.findall(question))
+    told = [(given, frozenset[str]().union(*(said(text, names).numbers for text in texts))) for given, texts in right]
+    known, counts = said(question, names).numbers, []
+    for place, text in enumerate(steps):
+        one = said(text, names)
+        result = one.concluded - known
+        known |= one.numbers
+        others = [numbers for given, numbers in told if given <= place]
+        counts.append((sum(result <= numbers for numbers in others), len(others)) if result else NO_RESULT)
+    return tuple(counts)
 
 
 def _kind(one: Said, before: Backing, right: Backing, worked: frozenset[str]) -> int:

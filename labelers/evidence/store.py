@@ -117,19 +117,17 @@ class Evidence:
         """Return where the problem's other solutions diverge from one of them."""
         return self._siblings.beside(path.rollout, path.steps)
 
-    def right_beside(self, path: Trajectory) -> list[tuple[Step, ...]]:
-        """Return the steps of everything else that ended right, but for completions of the path itself: one that is
-        right by luck often took the same wrong step."""
-        steps, own = dict(self._solutions), {path.rollout}
-        found: list[tuple[Step, ...]] = []
+    def right_beside(self, path: Trajectory) -> list[tuple[int, tuple[Step, ...]]]:
+        """Return the steps of everything else that ended right, each with how many of the path's first steps it was
+        given."""
+        steps = dict(self._solutions)
+        found = []
         for rollout in (*self.root, *self.rollouts):
             start = rollout.start
             before = () if start is None else steps.get(start.rollout, ())[: start.steps]
             steps[rollout.id] = (*before, *rollout.steps)
-            if before and start is not None and start.rollout in own:
-                own.add(rollout.id)
-            elif rollout.outcome == "correct" and rollout.id != path.rollout:
-                found.append(steps[rollout.id])
+            if rollout.outcome == "correct" and rollout.id != path.rollout:
+                found.append((_in_common(before, path.steps), steps[rollout.id]))
         return found
 
     async def measure(self, path: Trajectory, count: int, k: int) -> StepLabel:
@@ -184,3 +182,9 @@ class Evidence:
     def _key(self, path: Trajectory, count: int) -> str:
         prefix = path.prefix(count)
         return prefix if self._shared or not prefix else f"{path.rollout}\0{prefix}"
+
+
+def _in_common(steps: Sequence[Step], others: Sequence[Step]) -> int:
+    """Return how many steps two solutions begin with alike."""
+    pairs = enumerate(zip(steps, others, strict=False))
+    return next((at for at, (one, other) in pairs if one.text != other.text), min(len(steps), len(others)))

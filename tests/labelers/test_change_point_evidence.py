@@ -10,7 +10,17 @@ from stepforge.labelers import ChangePoint
 from stepforge.labelers.change_point.model import (
     Observed,
 )
-from stepforge.labelers.change_point.rates import ALONE, ANSWER, BACKED, FALSE, NOTHING, OTHER, UNKNOWN, Rates
+from stepforge.labelers.change_point.rates import (
+    ALONE,
+    ANSWER,
+    BACKED,
+    FALSE,
+    NO_RESULT,
+    NOTHING,
+    OTHER,
+    UNKNOWN,
+    Rates,
+)
 from stepforge.labelers.change_point.statements import stated
 from stepforge.labelers.evidence.replay import stored_evidence
 from stepforge.labelers.evidence.store import Evidence, solution_trajectory
@@ -87,6 +97,22 @@ def test_what_a_step_states_is_compared_with_the_right_solutions() -> None:
     assert seen_of(row, part=ChangePoint(passing=False)).stated is None
     text = row.problem.model_copy(update={"answer_kind": "text"})
     assert seen_of(row.model_copy(update={"problem": text})).stated is None
+
+
+def test_a_steps_result_is_looked_for_in_right_rollouts_that_were_not_given_the_step() -> None:
+    wrong = sums("Of 2 and 3 we get 2 + 3 = 5", "so 5 it is", "5 * 4 = 23", "23 + 6 = 29", outcome="wrong")
+    right = sums("there are 5", "5 * 4 = 20", "26", outcome="correct")
+    row = solved(wrong, right, sums("23", outcome="wrong"))
+    row = row.model_copy(update={"problem": row.problem.model_copy(update={"question": "2, 3, 4 and 6"})})
+    evidence = evidence_on(row)
+    lucky = sums("5 * 4 = 23", "26", outcome="correct")
+    for given in (2, 3):  # the second was given the step that states 23
+        start = Start(rollout=wrong.id, steps=given)
+        evidence.add(lucky.model_copy(update={"id": f"lucky {given}", "start": start}), wrong.steps[:given])
+    seen = ChangePoint().observed(solution_trajectory(wrong), evidence)
+    assert seen.confirmed is not None
+    assert seen.confirmed.tolist() == [[1, 1], [*NO_RESULT], [1, 2], [0, 3]]
+    assert seen_of(solved(sums("so", "and so", outcome="wrong"), right)).confirmed is None
 
 
 QUESTION = "There are 3 pens with Ann. Take 4 times as many to get Bob's number. How many pens has Bob?"

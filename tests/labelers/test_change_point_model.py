@@ -20,8 +20,34 @@ from stepforge.labelers.change_point.model import (
     information,
     posterior,
 )
-from stepforge.labelers.change_point.rates import ALONE, BASE_LAW, FALSE, GRID, OTHER, SIZE, UNKNOWN, Rates, kernels
+from stepforge.labelers.change_point.rates import (
+    ALL_OR_NONE,
+    ALONE,
+    BASE_LAW,
+    FALSE,
+    GRID,
+    NO_RESULT,
+    OTHER,
+    SIZE,
+    UNKNOWN,
+    Rates,
+    kernels,
+)
 from stepforge.labelers.change_point.values import value_and_interval
+
+
+def urn(rates: Rates, stating: int, of: int) -> list[float]:
+    """Return the chances of a step's result as Polya's urn gives them, one rollout after the other."""
+    if (stating, of) == NO_RESULT:
+        return [1 - share for share in rates.results]
+    found = []
+    for share, mean in zip(rates.results, rates.confirmed, strict=True):
+        for i in range(of):
+            drawn = i - stating if i >= stating else i
+            ball = mean if i < stating else 1 - mean
+            share *= (ball * ALL_OR_NONE + drawn) / (ALL_OR_NONE + i)
+        found.append(share)
+    return found
 
 
 def brute(seen: Observed, rates: Rates) -> tuple[list[float], float, list[float]]:
@@ -39,6 +65,8 @@ def brute(seen: Observed, rates: Rates) -> tuple[list[float], float, list[float]
         move = sum(w * laws.moves[k][i, j] for k, w in enumerate(rates.all_moves))
         drop = sum(w * laws.drops[k][i, j] for k, w in enumerate(rates.drops))
         right, first, after = (1.0, 1.0, 1.0) if seen.stated is None else rates.statements[:, seen.stated[t]]
+        if seen.confirmed is not None:
+            right, first, after = np.array([right, first, after]) * urn(rates, *seen.confirmed[t].tolist())
         chance = {
             ("right", "right"): (1 - wrong) * right * move,
             ("right", "repaired"): wrong * harmless * first * move,
@@ -96,18 +124,20 @@ def observations(draw: st.DrawFn, most: int = 8) -> Observed:
 
 
 @pytest.mark.parametrize(
-    ("leaving", "right", "written", "stated"),
+    ("leaving", "right", "written", "stated", "confirmed"),
     [
-        ([(2, 1), (0, 3)], False, [0.0, 0.0], None),
-        ([(3, 0), (1, 1)], True, [0.7, 0.2], [OTHER, FALSE]),
-        ([(0, 0), (0, 2)], False, [0.9, 0.0], [ALONE, UNKNOWN]),
+        ([(2, 1), (0, 3)], False, [0.0, 0.0], None, None),
+        ([(3, 0), (1, 1)], True, [0.7, 0.2], [OTHER, FALSE], [NO_RESULT, (0, 2)]),
+        ([(0, 0), (0, 2)], False, [0.9, 0.0], [ALONE, UNKNOWN], [(3, 4), (0, 0)]),
     ],
 )
 def test_the_posterior_is_that_of_a_sum_over_every_path(
-    leaving: list[Counts], right: bool, written: list[float], stated: list[int] | None
+    leaving: list[Counts], right: bool, written: list[float], stated: list[int] | None, confirmed: list[Counts] | None
 ) -> None:
-    seen, rates = observed(leaving[::-1], right, written, leaving), Rates(hazard=1.3, repair=0.4)
-    seen = seen._replace(stated=None if stated is None else np.array(stated))
+    backed = (0.3, 0.1, 0.2)
+    seen, rates = observed(leaving[::-1], right, written, leaving), Rates(hazard=1.3, repair=0.4, backed=backed)
+    if stated is not None:
+        seen = seen._replace(stated=np.array(stated), confirmed=np.array(confirmed))
     post = posterior(seen, rates)
     first_error, evidence, values = brute(seen, rates)
     assert post.first_error == pytest.approx(first_error, abs=1e-9)
