@@ -202,7 +202,7 @@ def _logical_lines(rows: list[str]) -> Iterator[_Line]:
             else:
                 begun, word = True, token.string
                 yield _Line(row if comment is None else comment, word, all(headers))
-    except (tokenize.TokenError, SyntaxError, StopIteration):
+    except (tokenize.TokenError, SyntaxError, StopIteration, UnicodeDecodeError):
         for number, text in enumerate(rows[row + 1 :], start=row + 1):
             if words := text.split():
                 yield _Line(number, words[0].strip(":"), len(text) - len(text.lstrip()) <= 4)

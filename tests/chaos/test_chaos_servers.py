@@ -72,7 +72,7 @@ STOPPED: dict[str, tuple[Callable[[Asked], Any], int, str]] = {
         "pairs of solutions with a wrong one among them are ident",
     ),
     "two samples for all seeds": (lambda a: a.honest(seed=a.seed % 2), 2, "are 2 texts"),
-    "ignores the prefix": (lambda a: a.honest(prompt=a.bare()), 2, "begins again"),
+    "ignores the prefix": (lambda a: a.honest(prompt=a.bare()), 2, "continue from half of a solution, it"),
     "repeats the prefix": (lambda a: a.prefix + a.honest(), 2, "repeats"),
     "repeats the whole prompt": (lambda a: a.prompt + a.honest(), 2, "begins again"),
     "forgets the question after a prefix": (forgets_the_question, 1, "after one right step 0 of"),
