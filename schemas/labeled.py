@@ -23,7 +23,7 @@ class Belief(Record):
     """Posterior mean of V."""
     low: float
     high: float
-    """Ends of the central 90 % credible interval of V."""
+    """Ends of the 90 % credible interval of V."""
     p_error: float
     """Posterior probability that the prefix's last step is the first wrong one."""
 

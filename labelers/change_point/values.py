@@ -22,13 +22,15 @@ def weights_of(belief: Posterior, t: int) -> Array:
 
 
 def value_and_interval(belief: Posterior, t: int, ends: float, level: float = 0.9) -> tuple[float, float, float]:
-    """Return (mean, low, high): the ends of the interval cut off equal tails."""
+    """Return (mean, low, high): the ends of the interval cut off equal tails; but where V may well be 0, or 1, the
+    interval begins, or ends, there, and the other end cuts off all of it."""
     weights = weights_of(belief, t)
     never, always = ends * weights[0], ends * weights[-1]
     inner = weights - np.concatenate([[never], np.zeros(SIZE - 2), [always]])
     below = np.cumsum([0.0, never, *inner, always])
     tail = (1 - level) / 2
-    low, high = np.interp([tail, 1 - tail], below / below[-1], [0.0, *EDGES, 1.0])
+    left, right = (2 * tail if other >= tail > own else tail for own, other in ((never, always), (always, never)))
+    low, high = np.interp([left, 1 - right], below / below[-1], [0.0, *EDGES, 1.0])
     return float(inner @ GRID + always), float(low), float(high)
 
 
