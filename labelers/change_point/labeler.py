@@ -46,7 +46,7 @@ class ChangePoint(LabelPart):
 
     kind: Literal["change_point"] = "change_point"
     stop: float = Field(default=0.95, gt=0.5, lt=1)
-    """Posterior probability of one first error at which the search ends."""
+    """Posterior probability of one first error, before ``temper``, at which the search ends."""
     budget: int = Field(default=48, ge=0)
     """Most completions for a solution."""
     batch: int = Field(default=1, ge=1)
@@ -133,8 +133,9 @@ class ChangePoint(LabelPart):
     async def _search(self, path: Trajectory, evidence: Evidence) -> None:
         """Ask until the posterior is sure, the budget is gone, or nothing is worth asking."""
         spent, check = 0, 4
+        rates = self.rates.model_copy(update={"temper": 1.0})  # of how sure it may say it is, not of where to ask
         while spent < self.budget:
-            belief = posterior(self.observed(path, evidence), self.rates)
+            belief = posterior(self.observed(path, evidence), rates)
             question = self.best_question(path, belief) if max(belief.first_error) < self.stop else None
             if question is None:
                 break
