@@ -13,6 +13,7 @@ from typing import Any
 from stepforge.generators.policy import NotSampled, PromptedPolicy, SpecialToken
 from stepforge.labelers import AnswerLikelihood
 from stepforge.pipelines.engines import ScriptedEngineSettings
+from stepforge.pipelines.engines.gate import LONE_SURROGATE
 from stepforge.pipelines.settings.run_file import RunFile
 from stepforge.schemas.errors import BadInput
 from stepforge.schemas.problem import Problem
@@ -84,7 +85,7 @@ async def probe(engine: Engine, run: RunFile, problem: Problem) -> None:
         check_answers(engine, run, problem), _check_seeds(engine, run, problem), likeliest
     )
     for rollout in (*greedy, *drawn):
-        if len(rollout.steps) > 1:
+        if len(rollout.steps) > 1 and not LONE_SURROGATE.search(rollout.text):
             await _check_going_on(engine, run, problem, rollout, exact=rollout is greedy[0])
             return
 

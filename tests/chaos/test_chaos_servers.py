@@ -46,7 +46,9 @@ def in_words(asked: Asked) -> str:
 
 
 def surrogate(asked: Asked) -> str:
-    return asked.honest() + ("\ud800" if asked.number % 5 == 0 else "")
+    """The probe compares with the likeliest solution."""
+    likeliest = asked.request["temperature"] == 0 and not asked.prefix
+    return asked.honest() + ("\ud800" if likeliest or asked.number % 5 == 0 else "")
 
 
 def counts(usage: dict[str, Any]) -> Callable[[Asked], Any]:
@@ -82,7 +84,7 @@ STOPPED: dict[str, tuple[Callable[[Asked], Any], int, str]] = {
 }
 BORNE: dict[str, Callable[[Asked], Any]] = {
     "honest": lambda a: a.honest(),
-    "lone surrogates in one of five": surrogate,
+    "lone surrogates in the likeliest solution and in one of five": surrogate,
     "9e18 tokens in one of five": counts({"completion_tokens": 9 * 10**18, "prompt_tokens": 3}),
     "negative tokens in one of five": counts({"completion_tokens": 5, "prompt_tokens": -3}),
 }
