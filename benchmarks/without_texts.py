@@ -68,7 +68,7 @@ def numbers_in(text: str) -> str:
         [n for n in sorted(found) if _NUMBER.fullmatch(n)] for found in (one.numbers - one.concluded, one.concluded)
     )
     if false:
-        results = [f"{r} + {r} = {r}" for r in results]
+        results = [f"{r} + 1 = {r}" if r == "0" else f"{r} + {r} = {r}" for r in results]
     elif one.equations:
         results = [f"{r} = {r}" for r in results]
     return ". ".join([*beside, *results])

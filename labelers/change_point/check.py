@@ -31,7 +31,7 @@ def contradicted(seen: Observed, rates: Rates) -> bool:
         left_wrong=nothing,
         written=nothing,
         stated=None,
-        confirmed=None,
+        results=None,
         hazard=None,
     )
     ours, without = (_foretold(one, drawn, rates) for one in (seen, blind))

@@ -22,7 +22,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from stepforge.labelers.change_point.rates import BASE_LAW, GRID, KINDS, SIZE, Array, Rates, kernels, mixtures
+from stepforge.labelers.change_point.rates import ANSWER, BASE_LAW, GRID, KINDS, SIZE, Array, Rates, kernels, mixtures
 
 RIGHT, LOST, REPAIRED, EARLY = (slice(i * SIZE, (i + 1) * SIZE) for i in range(4))
 """Places of the regimes in a state vector."""
@@ -53,7 +53,7 @@ class Observed(NamedTuple):
     """``[t]``: q, the probability that the policy writes its step t + 1 word for word; 0 where nobody knows."""
     stated: NDArray[np.intp] | None = None
     """``[t]``: what step t + 1 states, as ``rates`` counts it; None: not looked at."""
-    confirmed: NDArray[np.intp] | None = None
+    results: NDArray[np.intp] | None = None
     """``[t, 2]``: right rollouts that state the result of step t + 1, and of how many; ``rates.NO_RESULT``."""
     hazard: Array | None = None
     """``[t]``: a reward model's probability that step t + 1 is wrong, all before it being right."""
@@ -208,8 +208,9 @@ class _Chances(NamedTuple):
 def _chances(seen: Observed, rates: Rates) -> _Chances:
     wrong = _wrong(seen, rates)
     stated = np.ones((3, len(wrong))) if seen.stated is None else rates.statements[:, seen.stated]
-    if seen.confirmed is not None:
-        stated = stated * rates.confirmations(seen.confirmed)
+    if seen.results is not None:
+        ends = np.zeros(len(wrong), bool) if seen.stated is None else seen.stated == ANSWER
+        stated = stated * np.where(ends, 1.0, rates.of_results(seen.results))
     written = float(seen.written.mean())
     shares = rates.harmless_share(written), rates.early_shares(written, len(wrong))
     return _Chances(wrong, 1 - (1 - wrong) ** AGAIN, *shares, *stated)

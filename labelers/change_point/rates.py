@@ -3,7 +3,6 @@
 Rates belong to a policy, not to a problem family. A run fits them to its first problems (``change_point.pooling``).
 """
 
-from collections.abc import Iterator
 from functools import lru_cache
 from math import exp, lgamma
 from typing import Annotated, NamedTuple
@@ -93,13 +92,10 @@ class Rates(Record):
             left = left - found[-1]
         return np.stack([*found, left, sum(found[BACKED:], left), np.ones(3)], axis=1)
 
-    def confirmations(self, counts: NDArray[np.intp]) -> Array:
-        """``[right, first wrong, after; t]``: the chance of ``Observed.confirmed``."""
-        return np.array([[_confirmation(*count, *shares) for count in counts.tolist()] for shares in self._of_results])
-
-    @property
-    def _of_results(self) -> Iterator[tuple[float, float]]:
-        return zip(self.results, self.confirmed, strict=True)
+    def of_results(self, counts: NDArray[np.intp]) -> Array:
+        """``[right, first wrong, after; t]``: the chance of ``Observed.results``."""
+        shares = zip(self.results, self.confirmed, strict=True)
+        return np.array([[_chance_of_result(*count, *share) for count in counts.tolist()] for share in shares])
 
     @property
     def all_moves(self) -> tuple[float, ...]:
@@ -156,14 +152,15 @@ def mixtures(moves: tuple[float, ...], drops: tuple[float, ...]) -> tuple[Array,
 
 
 @lru_cache(maxsize=8192)
-def _confirmation(stating: int, of: int, results: float, mean: float) -> float:
-    """Return the chance that a step has a result and that it is stated by ``stating`` of ``of``, in a given order:
-    Beta-binomial, because rollouts mostly all state a result or none does."""
+def _chance_of_result(stating: int, of: int, results: float, mean: float) -> float:
+    """Return the chance that a step has a result and that ``stating`` of so many rollouts state it: Beta-binomial,
+    because mostly all of them state a result or none does."""
     if (stating, of) == NO_RESULT:
         return 1 - results
     right, wrong = mean * ALL_OR_NONE, (1 - mean) * ALL_OR_NONE
+    ways = lgamma(of + 1) - lgamma(stating + 1) - lgamma(of - stating + 1)
     seen = lgamma(right + stating) + lgamma(wrong + of - stating) - lgamma(ALL_OR_NONE + of)
-    return results * exp(seen - lgamma(right) - lgamma(wrong) + lgamma(ALL_OR_NONE))
+    return results * exp(ways + seen - lgamma(right) - lgamma(wrong) + lgamma(ALL_OR_NONE))
 
 
 MOVES = ((0.0, 0.3), (0.0, 1.0), (0.7, 0.6))

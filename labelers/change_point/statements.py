@@ -34,6 +34,16 @@ class Said(NamedTuple):
     """The results of its equations; without one, its numbers."""
 
 
+class Others(NamedTuple):
+    """Texts of a right rollout beside a solution."""
+
+    shared: int
+    """How many of the solution's steps it was given."""
+    before: Texts
+    """All steps that it was given."""
+    own: Texts
+
+
 class Backing:
     """What sentences and steps say."""
 
@@ -103,24 +113,24 @@ def stated(question: str, steps: Texts, right: tuple[Texts, ...]) -> tuple[int, 
     return tuple(kinds)
 
 
-@lru_cache(maxsize=64)
-def confirmed(question: str, steps: Texts, right: tuple[tuple[int, Texts], ...]) -> tuple[tuple[int, int], ...]:
+def result_counts(question: str, steps: Texts, right: Iterable[Others]) -> list[tuple[int, int]]:
     """Return, for each step, how many right rollouts state its result, and of how many; ``NO_RESULT`` if it has none
-    that the question or an earlier step has not.
-
-    ``right`` holds, for each rollout, how many of the steps it was given, and its texts. One that was given a step says
-    nothing about it.
-    """
+    that the question or an earlier step has not. Rollouts that were given the step, or the result, do not count."""
     names = frozenset(_NAME.findall(question))
-    told = [(given, frozenset[str]().union(*(said(text, names).numbers for text in texts))) for given, texts in right]
+    told = [(one.shared, _numbers(one.before, names), _numbers(one.own, names)) for one in right]
     known, counts = said(question, names).numbers, []
     for place, text in enumerate(steps):
         one = said(text, names)
         result = one.concluded - known
         known |= one.numbers
-        others = [numbers for given, numbers in told if given <= place]
-        counts.append((sum(result <= numbers for numbers in others), len(others)) if result else NO_RESULT)
-    return tuple(counts)
+        others = [own for shared, given, own in told if shared <= place and not result <= given]
+        counts.append((sum(result <= own for own in others), len(others)) if result else NO_RESULT)
+    return counts
+
+
+@lru_cache(maxsize=4096)
+def _numbers(texts: Texts, names: frozenset[str]) -> frozenset[str]:
+    return frozenset[str]().union(*(said(text, names).numbers for text in texts))
 
 
 def _kind(one: Said, before: Backing, right: Backing, worked: frozenset[str]) -> int:

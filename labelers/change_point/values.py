@@ -31,7 +31,8 @@ def value_and_interval(belief: Posterior, t: int, ends: float, level: float = 0.
     tail = (1 - level) / 2
     left, right = (2 * tail if other >= tail > own else tail for own, other in ((never, always), (always, never)))
     low, high = np.interp([left, 1 - right], below / below[-1], [0.0, *EDGES, 1.0])
-    return float(inner @ GRID + always), float(low), float(high)
+    mean = float(inner @ GRID + always)
+    return mean, min(float(low), mean), max(float(high), mean)
 
 
 def foretold(weights: Array, successes: int, failures: int, ends: float) -> float:

@@ -36,6 +36,17 @@ QUESTION = Trajectory("", (), "undetermined", 0)
 """The empty path at the question: its prefix of no steps is the root."""
 
 
+class Beside(NamedTuple):
+    """A rollout, beside a solution of the same problem."""
+
+    before: tuple[Step, ...]
+    """The steps that it was given."""
+    steps: tuple[Step, ...]
+    """What it wrote itself."""
+    shared: int
+    """How many of the solution's steps it was given."""
+
+
 def solution_trajectory(rollout: Rollout) -> Trajectory:
     """Return the path of a solution that starts at the question."""
     return Trajectory(rollout.id, rollout.steps, rollout.outcome, rollout.tokens, rollout.scores)
@@ -117,17 +128,17 @@ class Evidence:
         """Return where the problem's other solutions diverge from one of them."""
         return self._siblings.beside(path.rollout, path.steps)
 
-    def right_beside(self, path: Trajectory) -> list[tuple[int, tuple[Step, ...]]]:
-        """Return the steps of everything else that ended right, each with how many of the path's first steps it was
-        given."""
-        steps = dict(self._solutions)
+    def right_beside(self, path: Trajectory) -> list[Beside]:
+        """Return everything else that ended right."""
+        steps, prefixes = dict(self._solutions), [path.prefix(i) for i in range(1, len(path.steps) + 1)]
         found = []
         for rollout in (*self.root, *self.rollouts):
             start = rollout.start
             before = () if start is None else steps.get(start.rollout, ())[: start.steps]
             steps[rollout.id] = (*before, *rollout.steps)
             if rollout.outcome == "correct" and rollout.id != path.rollout:
-                found.append((_in_common(before, path.steps), steps[rollout.id]))
+                text = "".join(step.text for step in before)
+                found.append(Beside(before, rollout.steps, sum(map(text.startswith, prefixes))))
         return found
 
     async def measure(self, path: Trajectory, count: int, k: int) -> StepLabel:
@@ -182,9 +193,3 @@ class Evidence:
     def _key(self, path: Trajectory, count: int) -> str:
         prefix = path.prefix(count)
         return prefix if self._shared or not prefix else f"{path.rollout}\0{prefix}"
-
-
-def _in_common(steps: Sequence[Step], others: Sequence[Step]) -> int:
-    """Return how many steps two solutions begin with alike."""
-    pairs = enumerate(zip(steps, others, strict=False))
-    return next((at for at, (one, other) in pairs if one.text != other.text), min(len(steps), len(others)))

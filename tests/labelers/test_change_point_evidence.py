@@ -110,9 +110,9 @@ def test_a_steps_result_is_looked_for_in_right_rollouts_that_were_not_given_the_
         start = Start(rollout=wrong.id, steps=given)
         evidence.add(lucky.model_copy(update={"id": f"lucky {given}", "start": start}), wrong.steps[:given])
     seen = ChangePoint().observed(solution_trajectory(wrong), evidence)
-    assert seen.confirmed is not None
-    assert seen.confirmed.tolist() == [[1, 1], [*NO_RESULT], [1, 2], [0, 3]]
-    assert seen_of(solved(sums("so", "and so", outcome="wrong"), right)).confirmed is None
+    assert seen.results is not None
+    assert seen.results.tolist() == [[1, 1], [*NO_RESULT], [1, 2], [0, 3]]
+    assert seen_of(solved(sums("so", "and so", outcome="wrong"), right)).results is None
 
 
 QUESTION = "There are 3 pens with Ann. Take 4 times as many to get Bob's number. How many pens has Bob?"

@@ -1,7 +1,7 @@
 """The change-point model against a sum over every path, and what it says of single findings."""
 
 from itertools import product
-from math import isclose, log
+from math import comb, isclose, log
 
 import numpy as np
 import pytest
@@ -42,6 +42,7 @@ def urn(rates: Rates, stating: int, of: int) -> list[float]:
         return [1 - share for share in rates.results]
     found = []
     for share, mean in zip(rates.results, rates.confirmed, strict=True):
+        share *= comb(of, stating)
         for i in range(of):
             drawn = i - stating if i >= stating else i
             ball = mean if i < stating else 1 - mean
@@ -65,8 +66,8 @@ def brute(seen: Observed, rates: Rates) -> tuple[list[float], float, list[float]
         move = sum(w * laws.moves[k][i, j] for k, w in enumerate(rates.all_moves))
         drop = sum(w * laws.drops[k][i, j] for k, w in enumerate(rates.drops))
         right, first, after = (1.0, 1.0, 1.0) if seen.stated is None else rates.statements[:, seen.stated[t]]
-        if seen.confirmed is not None:
-            right, first, after = np.array([right, first, after]) * urn(rates, *seen.confirmed[t].tolist())
+        if seen.results is not None:
+            right, first, after = np.array([right, first, after]) * urn(rates, *seen.results[t].tolist())
         chance = {
             ("right", "right"): (1 - wrong) * right * move,
             ("right", "repaired"): wrong * harmless * first * move,
@@ -124,7 +125,7 @@ def observations(draw: st.DrawFn, most: int = 8) -> Observed:
 
 
 @pytest.mark.parametrize(
-    ("leaving", "right", "written", "stated", "confirmed"),
+    ("leaving", "right", "written", "stated", "results"),
     [
         ([(2, 1), (0, 3)], False, [0.0, 0.0], None, None),
         ([(3, 0), (1, 1)], True, [0.7, 0.2], [OTHER, FALSE], [NO_RESULT, (0, 2)]),
@@ -132,12 +133,12 @@ def observations(draw: st.DrawFn, most: int = 8) -> Observed:
     ],
 )
 def test_the_posterior_is_that_of_a_sum_over_every_path(
-    leaving: list[Counts], right: bool, written: list[float], stated: list[int] | None, confirmed: list[Counts] | None
+    leaving: list[Counts], right: bool, written: list[float], stated: list[int] | None, results: list[Counts] | None
 ) -> None:
     backed = (0.3, 0.1, 0.2)
     seen, rates = observed(leaving[::-1], right, written, leaving), Rates(hazard=1.3, repair=0.4, backed=backed)
     if stated is not None:
-        seen = seen._replace(stated=np.array(stated), confirmed=np.array(confirmed))
+        seen = seen._replace(stated=np.array(stated), results=np.array(results))
     post = posterior(seen, rates)
     first_error, evidence, values = brute(seen, rates)
     assert post.first_error == pytest.approx(first_error, abs=1e-9)
