@@ -60,7 +60,8 @@ def pooled_rates(seen: Sequence[Observed], start: Rates) -> Rates:
 
 def _as_in_prose(seen: Sequence[Observed], rates: Rates, start: Rates) -> Rates:
     kept: dict[str, object] = {name: getattr(start, name) for name in ALIKE}
-    if any(one.results is not None for one in seen):
+    looked_at = sum(one.stated is not None for one in seen)
+    if 2 * looked_at > len(seen) and any(one.results is not None for one in seen):
         kept["temper"] = min(start.temper, UNLIKE_TEMPER)
     return rates.model_copy(update=kept)
 

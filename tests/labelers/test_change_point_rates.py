@@ -43,7 +43,7 @@ def test_pooled_rates_go_from_the_defaults_to_the_truth_and_explain_more() -> No
 
 @pytest.mark.parametrize("alike", [True, False])
 def test_what_right_and_wrong_steps_state_is_learned_without_truth(alike: bool) -> None:
-    """Of right solutions that are alike; where they are not, only false equations count."""
+    """Of right solutions that are alike; where they are not, false equations and results count."""
     backed: OfSteps = (0.9, 0.1, 0.2) if alike else (0.3, 0.05, 0.05)
     alone: OfSteps = (0.3, 0.8, 0.5) if alike else (0.65, 0.85, 0.7)
     lasting = Rates(repair=0.01, harmless=(0.0, 0.0))  # what comes after an error is lost
@@ -58,7 +58,9 @@ def test_what_right_and_wrong_steps_state_is_learned_without_truth(alike: bool) 
     drawn = [simulated(rng, truth, steps=6, root=8, each=4) for _ in range(150)]
     kinds = [np.array([0 if t < d.error else 1 if t == d.error else 2 for t in range(6)]) for d in drawn]
     seen = [
-        d.seen._replace(stated=np.array([rng.choice(5, p=truth.statements[k, :5]) for k in kind]))
+        d.seen._replace(
+            stated=np.array([rng.choice(5, p=truth.statements[k, :5]) for k in kind]), results=np.array([(1, 2)] * 6)
+        )
         for d, kind in zip(drawn, kinds, strict=True)
     ]
     found = pooled_rates(seen, lasting)
@@ -67,8 +69,14 @@ def test_what_right_and_wrong_steps_state_is_learned_without_truth(alike: bool) 
         assert found.nothing == pytest.approx(truth.nothing, abs=0.12)  # pulled towards the defaults
         assert found.alone == pytest.approx(truth.alone, abs=0.15)
         assert found.backed == pytest.approx(truth.backed, abs=0.1)
+        assert all(len(set(shares)) == 1 for shares in (found.results, found.confirmed))
+        assert found.temper == 1.0
     else:
         assert all(len(set(shares)) == 1 for shares in (found.nothing, found.alone, found.backed))
+        assert (found.results, found.confirmed) == (lasting.results, lasting.confirmed)
+        assert found.temper < 1.0
+        few = [one if i < 50 else one._replace(stated=None, results=None) for i, one in enumerate(seen)]
+        assert pooled_rates(few, lasting).temper == 1.0  # the others are in plain wording
     assert pooled_rates([d.seen for d in drawn], Rates()).alone == Rates().alone
 
 
