@@ -112,6 +112,14 @@ def test_a_steps_result_is_looked_for_in_right_rollouts_that_were_not_given_the_
     seen = ChangePoint().observed(solution_trajectory(wrong), evidence)
     assert seen.results is not None
     assert seen.results.tolist() == [[1, 1], [*NO_RESULT], [1, 2], [0, 3]]
+    other = sums("5 * 4 = 23", "no", outcome="wrong").model_copy(update={"id": "other"})
+    evidence = evidence_on(row.model_copy(update={"rollouts": (*row.rollouts, other)}))
+    given = lucky.model_copy(update={"id": "given", "steps": lucky.steps[1:], "start": Start(rollout="other", steps=1)})
+    evidence.add(given, other.steps[:1])  # it states 5 and 23 only because it was given them
+    seen = ChangePoint().observed(solution_trajectory(wrong), evidence)
+    assert seen.results is not None
+    assert seen.results.tolist() == [[1, 1], [*NO_RESULT], [0, 1], [0, 2]]
+    assert seen_of(row, 1).results is None  # a right answer may have been derived in another way
     assert seen_of(solved(sums("so", "and so", outcome="wrong"), right)).results is None
 
 

@@ -147,6 +147,11 @@ def test_the_posterior_is_that_of_a_sum_over_every_path(
     assert found == pytest.approx(values, abs=1e-9)
 
 
+def test_results_that_half_of_thousands_of_rollouts_state_are_no_underflow() -> None:
+    seen = observed([(2, 2), (0, 0), (0, 0)])._replace(results=np.array([(2000, 4000), NO_RESULT, (0, 4000)]))
+    assert min(posterior(seen, Rates()).first_error) > 0
+
+
 @settings(max_examples=60, deadline=None)
 @given(observations(), some_rates)
 def test_probabilities_are_probabilities(seen: Observed, rates: Rates) -> None:
