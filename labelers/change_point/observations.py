@@ -8,9 +8,9 @@ import numpy as np
 
 from stepforge.labelers.change_point.model import Observed
 from stepforge.labelers.change_point.rates import NO_RESULT
-from stepforge.labelers.change_point.statements import Others, result_counts, stated
+from stepforge.labelers.change_point.statements import result_counts, stated
 from stepforge.labelers.evidence.replay import stored_evidence
-from stepforge.labelers.evidence.store import Evidence, Trajectory, solution_trajectory
+from stepforge.labelers.evidence.store import Evidence, Trajectory, solution_trajectory, texts_of
 from stepforge.schemas.labeled import LabeledProblem
 from stepforge.schemas.rollout import Rollout, Step
 
@@ -65,22 +65,16 @@ def observe(path: Trajectory, evidence: Evidence, signals: Signals) -> Observed:
 
 def _with_statements(seen: Observed, path: Trajectory, evidence: Evidence) -> Observed:
     """Compare what each step states with all other rollouts that ended right."""
-    question, steps = evidence.problem.question, _texts(path.steps)
+    question, steps = evidence.problem.question, texts_of(path.steps)
     right = evidence.right_beside(path)
     # One that is right by luck after steps of this solution often took the same wrong step.
-    apart = tuple(_texts((*one.before, *one.steps)) for one in right if not one.shared)
+    apart = tuple((*one.before, *one.own) for one in right if not one.shared)
     seen = seen._replace(stated=np.array(stated(question, steps, apart), np.intp))
     if seen.right:  # a right answer reached in another way has few results that others state
         return seen
-    counts = result_counts(
-        question, steps, [Others(one.shared, _texts(one.before), _texts(one.steps)) for one in right]
-    )
+    counts = result_counts(question, steps, right)
     # In a text of another sort, without any results, nothing is odd about a step that has none.
     return seen if set(counts) == {NO_RESULT} else seen._replace(results=np.array(counts, np.intp))
-
-
-def _texts(steps: Sequence[Step]) -> tuple[str, ...]:
-    return tuple(step.text for step in steps)
 
 
 def observed_in(row: LabeledProblem, signals: Signals) -> list[Observed]:

@@ -13,6 +13,7 @@ from typing import NamedTuple
 from stepforge.grading.sentences import Reading, numbers_of, read_sentence
 from stepforge.grading.stated import plain, states_false
 from stepforge.labelers.change_point.rates import ALONE, ANSWER, BACKED, FALSE, NO_RESULT, NOTHING, OTHER, UNKNOWN
+from stepforge.labelers.evidence.store import Beside
 
 Texts = tuple[str, ...]
 _NAME = re.compile(r"(?<=[a-z,] )[A-Z][a-z]+")
@@ -32,16 +33,6 @@ class Said(NamedTuple):
     """The numbers of each side of each."""
     concluded: frozenset[str]
     """The results of its equations; without one, its numbers."""
-
-
-class Others(NamedTuple):
-    """Texts of a right rollout beside a solution."""
-
-    shared: int
-    """How many of the solution's steps it was given."""
-    before: Texts
-    """All steps that it was given."""
-    own: Texts
 
 
 class Backing:
@@ -113,7 +104,7 @@ def stated(question: str, steps: Texts, right: tuple[Texts, ...]) -> tuple[int, 
     return tuple(kinds)
 
 
-def result_counts(question: str, steps: Texts, right: Iterable[Others]) -> list[tuple[int, int]]:
+def result_counts(question: str, steps: Texts, right: Iterable[Beside]) -> list[tuple[int, int]]:
     """Return, for each step, how many right rollouts state its result, and of how many; ``NO_RESULT`` if it has none
     that the question or an earlier step has not. Rollouts that were given the step, or the result, do not count."""
     names = frozenset(_NAME.findall(question))

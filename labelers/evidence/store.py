@@ -37,19 +37,23 @@ QUESTION = Trajectory("", (), "undetermined", 0)
 
 
 class Beside(NamedTuple):
-    """A rollout, beside a solution of the same problem."""
+    """Texts of a rollout, beside a solution of the same problem."""
 
-    before: tuple[Step, ...]
-    """The steps that it was given."""
-    steps: tuple[Step, ...]
-    """What it wrote itself."""
     shared: int
     """How many of the solution's steps it was given."""
+    before: tuple[str, ...]
+    """All steps that it was given."""
+    own: tuple[str, ...]
+    """Those that it wrote."""
 
 
 def solution_trajectory(rollout: Rollout) -> Trajectory:
     """Return the path of a solution that starts at the question."""
     return Trajectory(rollout.id, rollout.steps, rollout.outcome, rollout.tokens, rollout.scores)
+
+
+def texts_of(steps: Sequence[Step]) -> tuple[str, ...]:
+    return tuple(step.text for step in steps)
 
 
 def count_outcomes(rollouts: Sequence[Rollout], stopping: Stopping = "fixed") -> StepLabel:
@@ -130,15 +134,14 @@ class Evidence:
 
     def right_beside(self, path: Trajectory) -> list[Beside]:
         """Return everything else that ended right."""
-        steps, prefixes = dict(self._solutions), [path.prefix(i) for i in range(1, len(path.steps) + 1)]
-        found = []
+        prefixes = [path.prefix(count) for count in range(1, len(path.steps) + 1)]
+        texts, found = {name: texts_of(steps) for name, steps in self._solutions.items()}, []
         for rollout in (*self.root, *self.rollouts):
-            start = rollout.start
-            before = () if start is None else steps.get(start.rollout, ())[: start.steps]
-            steps[rollout.id] = (*before, *rollout.steps)
+            start, own = rollout.start, texts_of(rollout.steps)
+            before = () if start is None else texts.get(start.rollout, ())[: start.steps]
+            texts[rollout.id] = (*before, *own)
             if rollout.outcome == "correct" and rollout.id != path.rollout:
-                text = "".join(step.text for step in before)
-                found.append(Beside(before, rollout.steps, sum(map(text.startswith, prefixes))))
+                found.append(Beside(sum(map("".join(before).startswith, prefixes)), before, own))
         return found
 
     async def measure(self, path: Trajectory, count: int, k: int) -> StepLabel:
