@@ -176,9 +176,9 @@ def measured_values(bench: Bench, folder: Path) -> list[dict[str, float]]:
     return rows
 
 
-def bench_problems(folder: Path) -> list[BenchProblem]:
-    """Return them, a single family as two."""
-    return two_parts(recorded_problems(folder))
+def bench_problems(*folders: Path) -> list[BenchProblem]:
+    """Return the problems of all, a single family as two."""
+    return two_parts([problem for folder in folders for problem in recorded_problems(folder)])
 
 
 def recorded_problems(folder: Path) -> list[BenchProblem]:
@@ -189,8 +189,11 @@ def recorded_problems(folder: Path) -> list[BenchProblem]:
     return [problem for problem in map(bench_problem, rows) if problem is not None]
 
 
-def check_labeled_shard(path: Path) -> None:
-    """Raises BadInput: the file is no shard of labels."""
+def check_recording(path: Path) -> None:
+    """Raises BadInput: it is neither a run nor a shard of labels."""
+    if not path.is_file():
+        open_run(path)
+        return
     try:
         stage = shard_metadata(path).get("stage")
     except RunFailed:
@@ -200,11 +203,11 @@ def check_labeled_shard(path: Path) -> None:
 
 
 def bench_labelers(
-    config: Path, folder: Path, target: Path, *, say: Say, recording: Path | None = None
+    config: Path, folder: Path, target: Path, *, say: Say, recordings: Sequence[Path] = ()
 ) -> tuple[dict[str, Any], str]:
     """Do the bench; write its figures to ``target`` and a picture next to it; return the result and its text.
 
-    ``recording`` is a finished run, or a labeled shard, to replay instead of recording; values are measured if
+    ``recordings`` are finished runs, or labeled shards, to replay instead of recording; values are measured if
     ``folder`` has them.
 
     Raises:
@@ -212,24 +215,23 @@ def bench_labelers(
         RunFailed: a recording failed; finished work is kept.
     """
     settings = read_bench_file(config)
-    if recording is None:
+    for path in recordings:
+        check_recording(path)
+    if not recordings:
         record(settings, folder, say)
-    elif recording.is_file():
-        check_labeled_shard(recording)
-    else:
-        open_run(recording)
-    problems = bench_problems(recording or folder / "recording")
+    problems = bench_problems(*(recordings or [folder / "recording"]))
+    replayed = ", ".join(map(str, recordings))
     if len(problems) < FEWEST or len({p.family for p in problems}) < 2:
         kept = f"{len(problems)} problems with a truth and completions of every prefix"
-        if recording is not None:
-            raise BadInput(f"{recording}: {kept}; make a recording of {FEWEST} with stepforge record")
+        if recordings:
+            raise BadInput(f"{replayed}: {kept}; make a recording of {FEWEST} with stepforge record")
         raise RunFailed(f"{folder}: {kept} are too few; raise problems")
     if all(truth.first_error is None for problem in problems for truth in problem.truths):
-        raise BadInput(f"{recording or folder}: no first error is known: neither people nor the oracle name one")
+        raise BadInput(f"{replayed or folder}: no first error is known: neither people nor the oracle name one")
     bench = Bench(settings, problems, say)
     result = bench.run()
     values = folder / "values"
-    result["values"] = measured_values(bench, values) if recording is None or values.is_dir() else []
+    result["values"] = measured_values(bench, values) if not recordings or values.is_dir() else []
     write_result(result, target)
     wording = result["primary"]["wording"]
     drawing = target.with_suffix(".svg")

@@ -20,8 +20,10 @@ def bench_labelers(
         Path | None, typer.Option(help="Folder for the figures; by default that of the recordings.")
     ] = None,
     recording: Annotated[
-        Path | None,
-        typer.Option(help="A finished run, labeled by math_shepherd first, or a shard of one, to replay instead."),
+        list[Path] | None,
+        typer.Option(
+            help="A finished run, labeled by math_shepherd first, or a shard of one, to replay instead; repeatable."
+        ),
     ] = None,
     as_json: AsJson = False,
 ) -> None:
@@ -34,7 +36,7 @@ def bench_labelers(
     settings = config or Path(str(files("stepforge.pipelines.bench"))) / f"{name}.toml"
     folder = out or Path("runs") / f"bench_{name}"
     target = (results or folder) / f"{name}.json"
-    result, text = compare(settings, folder, target, say=lambda line: say(line, err=True), recording=recording)
+    result, text = compare(settings, folder, target, say=lambda line: say(line, err=True), recordings=recording or ())
     say(json.dumps(result) if as_json else text)
 
 

@@ -6,7 +6,7 @@ import pytest
 from scripted_rows import scripted_rows
 
 from stepforge.labelers import MathShepherd
-from stepforge.pipelines.bench.bench import bench_labelers, recorded_problems
+from stepforge.pipelines.bench.bench import bench_labelers, bench_problems, recorded_problems
 from stepforge.pipelines.bench.cases import replay
 from stepforge.pipelines.bench.settings import read_bench_file
 from stepforge.pipelines.storage.shards import write_shard
@@ -46,17 +46,21 @@ def test_a_recording_without_a_known_first_error_is_one_line(tmp_path: Path) -> 
     clean = [without_errors(row) for row in recorded()]
     write_shard(tmp_path / "clean.parquet", clean, LabeledProblem, {"stage": "label"})
     with pytest.raises(BadInput, match="no first error is known"):
-        bench_labelers(SMOKE, tmp_path, tmp_path / "x.json", say=print, recording=tmp_path / "clean.parquet")
+        bench_labelers(SMOKE, tmp_path, tmp_path / "x.json", say=print, recordings=[tmp_path / "clean.parquet"])
 
 
-def test_too_small_a_recording_is_one_line(tmp_path: Path) -> None:
-    write_shard(tmp_path / "small.parquet", recorded()[:2], LabeledProblem, {"stage": "label"})
-    with pytest.raises(BadInput, match="make a recording"):
-        bench_labelers(SMOKE, tmp_path, tmp_path / "x.json", say=print, recording=tmp_path / "small.parquet")
+def test_too_small_a_recording_is_one_line_and_several_count_together(tmp_path: Path) -> None:
+    parts = [recorded()[:2], recorded()[2:4]]
+    for name, rows in zip("ab", parts, strict=True):
+        write_shard(tmp_path / name, rows, LabeledProblem, {"stage": "label"})
+    paths = [tmp_path / "a", tmp_path / "b"]
+    with pytest.raises(BadInput, match=r"a: 2 problems .* make a recording"):
+        bench_labelers(SMOKE, tmp_path, tmp_path / "x.json", say=print, recordings=paths[:1])
+    assert len(bench_problems(*paths)) == 4
 
 
 def test_a_file_that_is_no_labeled_shard_is_not_called_damaged(tmp_path: Path) -> None:
     write_shard(tmp_path / "solved.parquet", recorded()[:1], LabeledProblem, {"stage": "solve"})
     for path in (SMOKE, tmp_path / "solved.parquet"):
         with pytest.raises(BadInput, match="not a labeled shard"):
-            bench_labelers(SMOKE, tmp_path, tmp_path / "x.json", say=print, recording=path)
+            bench_labelers(SMOKE, tmp_path, tmp_path / "x.json", say=print, recordings=[path])
