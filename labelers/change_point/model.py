@@ -5,12 +5,13 @@ V(t), the policy's chance to end right from the first t steps, is a hidden Marko
 rises; at a wrong step it drops, mostly to the floor; once lost it stays there until a repair. Some wrong steps do no
 harm at once: V moves as over a right step, the chain is in the third regime, and further errors are likelier there.
 Sometimes V drops before the wrong step is written, seldom at the start: then the chain is in the fourth regime, and the
-wrong step follows soon. The first wrong step is where it enters the second or third. Every rollout counts once: a
-completion as a trial of V where it was drawn, another solution of the problem where it leaves this one. If the policy
-writes the solution's next step with probability q, then V(t) = q V(t+1) + (1 - q) w, and those who leave at t end right
-with probability w. A step that the policy was sure of cannot lose much, V(t) - V(t+1) <= 1 - q, and is wrong with a
-chance that falls with 1 - q. In free text q is near 0: then w is V(t), and none of this says anything. What a step
-states counts besides: a false equation, or what no right solution says, is likelier at a wrong step.
+wrong step follows soon. The first wrong step is where it enters the second or third. Each rollout's outcome counts
+once: a completion as a trial of V where it was drawn, another solution of the problem where it leaves this one. If the
+policy writes the solution's next step with probability q, then V(t) = q V(t+1) + (1 - q) w, and those who leave at t
+end right with probability w. A step that the policy was sure of cannot lose much, V(t) - V(t+1) <= 1 - q, and is wrong
+with a chance that falls with 1 - q. In free text q is near 0: then w is V(t), and none of this says anything. What a
+step states counts besides: a false equation, what no right solution says, or a result that right rollouts which were
+not given the step do not state, is likelier at a wrong step.
 
 Forward and backward sums cost O(grid^2 T) (Rabiner 1989, Proceedings of the IEEE 77, p. 257).
 """
@@ -209,8 +210,7 @@ def _chances(seen: Observed, rates: Rates) -> _Chances:
     wrong = _wrong(seen, rates)
     stated = np.ones((3, len(wrong))) if seen.stated is None else rates.statements[:, seen.stated]
     if seen.results is not None:
-        ends = np.zeros(len(wrong), bool) if seen.stated is None else seen.stated == ANSWER
-        stated = stated * np.where(ends, 1.0, rates.of_results(seen.results))
+        stated = stated * np.where(seen.stated == ANSWER, 1.0, rates.of_results(seen.results))
     written = float(seen.written.mean())
     shares = rates.harmless_share(written), rates.early_shares(written, len(wrong))
     return _Chances(wrong, 1 - (1 - wrong) ** AGAIN, *shares, *stated)

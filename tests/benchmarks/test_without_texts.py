@@ -3,11 +3,13 @@
 import json
 from pathlib import Path
 
+import numpy as np
 from scripted_rows import scripted_rows
 
 from benchmarks.without_texts import without_texts
-from stepforge.labelers import MathShepherd
-from stepforge.labelers.evidence.replay import completions_by_prefix
+from stepforge.labelers import ChangePoint, MathShepherd
+from stepforge.labelers.evidence.replay import completions_by_prefix, stored_evidence
+from stepforge.labelers.evidence.store import solution_trajectory
 from stepforge.pipelines.bench.bench import recorded_problems
 from stepforge.pipelines.bench.cases import bench_problem, replay
 from stepforge.pipelines.storage.shards import write_shard
@@ -48,3 +50,16 @@ def test_a_labeler_that_reads_no_text_says_the_same(tmp_path: Path) -> None:
     assert len(bare) == len(whole) > 2
     said = [[[j.verdict.first_error for j in o.judged] for o in replay(part, ps, 1)] for ps in (bare, whole)]
     assert said[0] == said[1]
+
+
+def test_results_that_right_rollouts_state_stay() -> None:
+    rows = [blamed(row, 1) for row in recorded()]
+    counts = [
+        ChangePoint().observed(solution_trajectory(s.rollout), stored_evidence(row)).results
+        for row in (*rows, *map(without_texts, rows))
+        for s in row.solutions
+        if s.rollout.outcome == "wrong"
+    ]
+    half = len(counts) // 2
+    assert any(one is not None and one.max() > 0 for one in counts[:half])
+    assert all(np.array_equal(a, b) for a, b in zip(counts[:half], counts[half:], strict=True))  # type: ignore[arg-type]
