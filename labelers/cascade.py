@@ -49,9 +49,9 @@ class Cascade(LabelPart):
     """Whether cases the last tier is unsure of go to a person; otherwise its verdict stands."""
 
     @property
-    def pilot(self) -> int:
+    def fit_problems(self) -> int:
         """That of ``change_point``, if it is the only tier after the reward model: a judge's words are not kept."""
-        return self._searching.pilot if self._searching and len(self.tiers) == 1 else 0
+        return self._searching.fit_problems if self._searching and len(self.tiers) == 1 else 0
 
     @property
     def rates(self) -> Record:

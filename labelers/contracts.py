@@ -34,7 +34,7 @@ class PooledLabeler(Labeler, Protocol):
     """A labeler with rates for the policy, fitted to a run's first problems and used for the rest."""
 
     @property
-    def pilot(self) -> int:
+    def fit_problems(self) -> int:
         """Number of problems to fit the rates to; 0 keeps the rates as they are."""
 
     @property
@@ -78,9 +78,11 @@ def speaking(parts: Sequence[AnyPart]) -> list[Labeler | Combiner]:
 def pooled_labeler(parts: Sequence[AnyPart]) -> PooledLabeler | None:
     """Return the labeler whose rates are pooled: the first one, whose evidence is kept, if it has rates to pool."""
     first = next((part for part in speaking(parts) if isinstance(part, Labeler)), None)
-    return first if isinstance(first, PooledLabeler) and first.pilot else None
+    return first if isinstance(first, PooledLabeler) and first.fit_problems else None
 
 
 def with_rates(part: AnyPart, rates: Record | None) -> AnyPart:
     """Return a labeler unchanged, or with the rates pooled over the run."""
-    return part.with_rates(rates) if rates is not None and isinstance(part, PooledLabeler) and part.pilot else part
+    return (
+        part.with_rates(rates) if rates is not None and isinstance(part, PooledLabeler) and part.fit_problems else part
+    )

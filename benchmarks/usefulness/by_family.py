@@ -36,7 +36,7 @@ from stepforge.schemas.labeled import LabeledProblem
 
 LABELERS: dict[str, Labeler] = {
     "change_point": ChangePoint(),
-    "change_point, nothing free": ChangePoint(surprise=False, passing=False),
+    "change_point, nothing free": ChangePoint(surprise=False, siblings=False, stated=False),
     "oracle": Oracle(),
 }
 CONTROLS = {
@@ -68,7 +68,7 @@ class Exam:
 def labels_of(part: Labeler, problems: Sequence[BenchProblem]) -> list[LabeledProblem]:
     """Return a labeler's labels, its rates pooled from the first problems as in a run: no truth is used."""
     if isinstance(part, ChangePoint):
-        part = part.with_rates(part.fitted_rates(labeled_rows(part, problems[: part.pilot], SEEDS[0])))
+        part = part.with_rates(part.fitted_rates(labeled_rows(part, problems[: part.fit_problems], SEEDS[0])))
     return labeled_rows(part, problems, SEEDS[0])
 
 

@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from typing import Literal
 
 import numpy as np
-from pydantic import Field
+from pydantic import AliasChoices, Field
 
 from stepforge.labelers.change_point.check import contradicted
 from stepforge.labelers.change_point.model import LOST, REPAIRED, Observed, Posterior, information, posterior
@@ -59,9 +59,10 @@ class ChangePoint(LabelPart):
     surprise: bool = True
     """Whether the log-probabilities of the solution's own steps count."""
     stated: bool = True
-    """Whether it counts that a step states a false equation, or what no right solution of the problem says."""
-    passing: bool = True
-    """Whether rollouts drawn for something else count at the prefixes they go through."""
+    """Whether it counts that a step states a false equation, or what no right solution or completion says."""
+    siblings: bool = Field(default=True, validation_alias=AliasChoices("siblings", "passing"))
+    """Whether the problem's other solutions count at the prefixes they share, and are read with all that was drawn from
+    them; otherwise only completions of the solution's own prefixes are."""
     fallback: bool = True
     """Whether wrong solutions whose completions contradict the model are searched and judged by the test of ``sprt``.
     """
@@ -71,8 +72,8 @@ class ChangePoint(LabelPart):
     calibration: Calibration = Calibration()
     """Of those scores; ``stepforge score`` measures it."""
     rates: Rates = Rates()
-    pilot: int = Field(default=48, ge=0)
-    """Problems of a run that are labeled under ``rates``, so that the run's own can be pooled from them; 0: none."""
+    fit_problems: int = Field(default=48, ge=0, validation_alias=AliasChoices("fit_problems", "pilot"))
+    """First problems of a run, labeled under ``rates`` and then used to fit the run's own; 0 keeps ``rates``."""
 
     @property
     def reads_scores(self) -> bool:
@@ -80,7 +81,7 @@ class ChangePoint(LabelPart):
 
     @property
     def _signals(self) -> Signals:
-        return Signals(self.surprise, self.stated, self.passing)
+        return Signals(self.surprise, self.stated, self.siblings)
 
     async def __call__(self, solved: SolvedProblem, policy: Policy, grader: Grader, *, seed: int) -> LabeledProblem:
         """Label the solutions of a problem, one after the other: each learns from those before it."""

@@ -9,6 +9,7 @@ import numpy as np
 from stepforge.labelers.change_point.model import Observed
 from stepforge.labelers.change_point.rates import NO_RESULT
 from stepforge.labelers.change_point.statements import result_counts, stated
+from stepforge.labelers.evidence.prefix_index import SiblingCounts
 from stepforge.labelers.evidence.replay import stored_evidence
 from stepforge.labelers.evidence.store import Evidence, Trajectory, solution_trajectory, texts_of
 from stepforge.schemas.labeled import LabeledProblem
@@ -27,8 +28,9 @@ class Signals(NamedTuple):
     """The log-probabilities of the solution's own steps."""
     stated: bool = True
     """What the steps state."""
-    passing: bool = True
-    """The other solutions; without it they count at the question, wherever they leave, and nothing above counts."""
+    siblings: bool = True
+    """The other solutions; without it they count at the question, wherever they leave, and what they say is not read.
+    """
 
 
 def observe(path: Trajectory, evidence: Evidence, signals: Signals) -> Observed:
@@ -37,13 +39,10 @@ def observe(path: Trajectory, evidence: Evidence, signals: Signals) -> Observed:
     labels = [evidence.label(path, count) for count in range(steps)]
     right = np.array([0 if label is None else label.successes for label in labels], float)
     wrong = np.array([0 if label is None else label.failures for label in labels], float)
-    others = [r for r in evidence.root if signals.passing and r.id != path.rollout]
+    others = [r for r in evidence.root if signals.siblings and r.id != path.rollout]
     right[0] -= sum(r.outcome == "correct" for r in others)
     wrong[0] -= sum(r.outcome == "wrong" for r in others)
-    if not signals.passing:
-        nothing = np.zeros(steps)
-        return Observed(path.outcome == "correct", right, wrong, nothing, nothing, nothing)
-    beside = evidence.along(path)
+    beside = evidence.along(path) if signals.siblings else SiblingCounts.none(steps)
     told = [0.0 if step.author == "tool" else step.logprob if signals.surprise else None for step in path.steps]
     written = [
         exp(min(0.0, logprob)) if logprob is not None else on / (on + left + lost + 1)
@@ -60,13 +59,13 @@ def observe(path: Trajectory, evidence: Evidence, signals: Signals) -> Observed:
         left_wrong=np.array(beside.wrong, float),
         written=np.minimum(np.array(written), 0.999),
     )
-    return _with_statements(seen, path, evidence) if looked_at else seen
+    return _with_statements(seen, path, evidence, signals.siblings) if looked_at else seen
 
 
-def _with_statements(seen: Observed, path: Trajectory, evidence: Evidence) -> Observed:
-    """Compare what each step states with all other rollouts that ended right."""
+def _with_statements(seen: Observed, path: Trajectory, evidence: Evidence, siblings: bool) -> Observed:
+    """Compare what each step states with all other rollouts that ended right, or with its own completions alone."""
     question, steps = evidence.problem.question, texts_of(path.steps)
-    right = evidence.right_beside(path)
+    right = [one for one in evidence.right_beside(path) if siblings or one.shared]
     # One that is right by luck after steps of this solution often took the same wrong step.
     apart = tuple((*one.before, *one.own) for one in right if not one.shared)
     seen = seen._replace(stated=np.array(stated(question, steps, apart), np.intp))

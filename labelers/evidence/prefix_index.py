@@ -23,6 +23,11 @@ class SiblingCounts(NamedTuple):
     """Right ones whose last common prefix with the solution is this one."""
     wrong: tuple[int, ...]
 
+    @classmethod
+    def none(cls, steps: int) -> "SiblingCounts":
+        """Return those of a solution of so many steps that has no siblings."""
+        return cls(*((0,) * steps,) * 3)
+
 
 class PrefixIndex:
     """The ids of rollouts with a verdict, by each prefix that they pass through."""

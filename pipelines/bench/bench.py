@@ -80,7 +80,9 @@ class Bench:
     def without(self, part: PooledLabeler, family: str) -> Record:
         """Return the rates that a run on the other families would pool."""
         others = [p for p in self.problems if p.family != family]
-        chosen = rng_of(self.settings.seeds[0], "pilot", family).sample(others, min(self.settings.pilot, len(others)))
+        chosen = rng_of(self.settings.seeds[0], "pilot", family).sample(
+            others, min(self.settings.fit_problems, len(others))
+        )
         return part.fitted_rates(labeled_rows(part, chosen, self.settings.seeds[0]))
 
     def _replay_all(self) -> None:

@@ -62,8 +62,8 @@ class BenchFile(Record):
     seeds: tuple[int, ...] = Field(default=(1, 2, 3), min_length=1)
     bootstrap: int = Field(default=1000, ge=10)
     """Resamples of problems for the intervals."""
-    pilot: int = Field(default=48, ge=1)
-    """Problems of other families to fit rates to, as a run fits them to its pilot."""
+    fit_problems: int = Field(default=48, ge=1)
+    """Problems of other families to fit rates to, as a run fits them to its first ones."""
     recording: RunFile
     values: Values | None = None
     sweep: tuple[Sweep, ...] = Field(min_length=1)

@@ -10,7 +10,7 @@ from stepforge.filters import Duplicates, question_key
 from stepforge.generators.problem_sets import SourceItem
 from stepforge.pipelines.run.model_sources import readable_rows
 from stepforge.pipelines.run_folder.plan import ShardPlan, plan_shards
-from stepforge.pipelines.run_folder.pooled_rates import pilot_shards
+from stepforge.pipelines.run_folder.pooled_rates import shards_to_fit
 from stepforge.pipelines.settings.run_file import RunFile
 from stepforge.schemas.errors import BadInput
 from stepforge.schemas.seeds import rng_of, seed_of
@@ -26,7 +26,7 @@ class Sample(NamedTuple):
     problems: int
     """Problems of the run: all of its rows that can be read."""
     pooling: int
-    """Problems of the run's own pilot, labeled with other rates; 0 if nothing is pooled."""
+    """The run's first problems, labeled with other rates; 0 if none are fitted."""
     strata: int
     """Pairs of source and difficulty."""
     whole: bool
@@ -58,7 +58,7 @@ def draw(run: RunFile, count: int) -> Sample:
         items=[item for s in chosen for _, item in readable_rows(run, s.row)],
         duplicate_of=copies if any(isinstance(part, Duplicates) for part in run.vet) else {},
         problems=round(rows * len(seen) / _row_count(looked_at)),
-        pooling=_row_count(pilot_shards(run, plan)),
+        pooling=_row_count(shards_to_fit(run, plan)),
         strata=len({s.stratum for s in seen}),
         whole=len(looked_at) == len(plan),
     )

@@ -26,7 +26,7 @@ from stepforge.pipelines.run_folder.failures import take_back
 from stepforge.pipelines.run_folder.ledger import ShardReport, build_ledger, check_worth, write_ledger
 from stepforge.pipelines.run_folder.lock import only_driver
 from stepforge.pipelines.run_folder.plan import ShardPlan, plan_shards
-from stepforge.pipelines.run_folder.pooled_rates import pilot_shards, rates_of_run, settle_shard
+from stepforge.pipelines.run_folder.pooled_rates import rates_of_run, settle_shard, shards_to_fit
 from stepforge.pipelines.run_folder.sessions import Session, past_sessions
 from stepforge.pipelines.run_folder.settings_guard import guard_settings, with_folder_exports
 from stepforge.pipelines.run_folder.watched import Watched, reason_to_stop
@@ -92,8 +92,8 @@ def _pending(
     earlier driver ended between redoing a shard and checking those made from it.
     """
     pending = [shard for shard in plan if any(shard.index not in done for done in committed.values())]
-    pilot = pilot_shards(run, plan)
-    unknown = pilot and (not layout.rates.exists() or any(shard in pending for shard in pilot))
+    first = shards_to_fit(run, plan)
+    unknown = first and (not layout.rates.exists() or any(shard in pending for shard in first))
     return list(plan) if layout.unsettled.exists() or unknown else pending
 
 
@@ -120,7 +120,7 @@ class _Flow:
     cpu: Pool
     engines: Pool | None
     rates: asyncio.Future[Record] | None = None
-    """Done once the pilot is labeled; None where nothing is pooled."""
+    """Done once the shards to fit are labeled; None where nothing is pooled."""
 
     def __init__(
         self,
@@ -135,8 +135,8 @@ class _Flow:
         self.progress, self.session = progress, session
         self.corpus, self.watched = Corpus(), Watched()
         self.digest = content_digest(run)
-        self.pilot = pilot_shards(run, plan)
-        self.labeled = {shard.index: asyncio.Event() for shard in self.pilot}
+        self.to_fit = shards_to_fit(run, plan)
+        self.labeled = {shard.index: asyncio.Event() for shard in self.to_fit}
         self.unsettled = layout.unsettled.exists()
         self.made = {shard.index for shard in plan} if self.unsettled else set()
         """Shards with a redone stage: what was made from them before may no longer fit."""
@@ -151,7 +151,7 @@ class _Flow:
         try:
             await _all(self._stage("generate", shard) for shard in self.plan)
             self.corpus = await asyncio.to_thread(self._whole_corpus)
-            if self.pilot:
+            if self.to_fit:
                 self.rates = asyncio.get_running_loop().create_future()
                 for index, labeled in self.labeled.items():
                     if self._is_labeled(index) and not self.unsettled:
@@ -173,7 +173,7 @@ class _Flow:
     def _samples(self, pending: list[ShardPlan]) -> bool:
         """Whether anything is left to sample; an engine is loaded only then."""
         wanted = any(not self._is_labeled(shard.index) for shard in pending)
-        return wanted or self.unsettled or (bool(self.pilot) and not self.layout.rates.exists())
+        return wanted or self.unsettled or (bool(self.to_fit) and not self.layout.rates.exists())
 
     def _is_labeled(self, index: int) -> bool:
         """Whether a shard's labels are valid: if an earlier stage is missing, they will be redone."""
@@ -189,12 +189,12 @@ class _Flow:
 
     async def _stage(self, stage: ShardStage, shard: ShardPlan) -> None:
         pool = self.engines if self.engines and needs_engine(self.run_file, stage, shard) else self.cpu
-        waits = stage == "label" and shard not in self.pilot
+        waits = stage == "label" and shard not in self.to_fit
         rates = await self.rates if waits and self.rates is not None else None
         if await asyncio.to_thread(self._stands, stage, shard.index):
             return
         await asyncio.to_thread(self._begin, stage, shard.index)
-        if stage == "label" and shard in self.pilot:
+        if stage == "label" and shard in self.to_fit:
             await asyncio.to_thread(self.layout.rates.unlink, missing_ok=True)
         corpus = await asyncio.to_thread(self._known, shard) if stage == "vet" else Corpus()
         done: ShardDone = await pool.call(
@@ -234,12 +234,12 @@ class _Flow:
         return bool(shard_metadata(path, self.digest).get("source") == source)
 
     async def _pool_rates(self) -> None:
-        """Pool the rates as soon as every shard of the pilot is labeled."""
+        """Pool the rates as soon as every shard to fit them to is labeled."""
         if self.rates is None:
             return
         for labeled in self.labeled.values():
             await labeled.wait()
-        self.rates.set_result(await asyncio.to_thread(rates_of_run, self.run_file, self.layout, self.pilot))
+        self.rates.set_result(await asyncio.to_thread(rates_of_run, self.run_file, self.layout, self.to_fit))
 
     def _known(self, shard: ShardPlan) -> Corpus:
         ids = read_columns(self.layout.shard("generate", shard.index), ["id"])["id"]

@@ -1,8 +1,8 @@
-"""The pilot of a run: its first shards are labeled with given rates, the rest with rates pooled from them.
+"""Rates of a run: its first shards are labeled with given rates, the rest with rates fitted to these.
 
-Once the rates are pooled, the pilot's own verdicts are derived again from its evidence, without sampling. The run file
-alone determines which shards these are, and the pooled rates are committed like a shard, so a run gives the same labels
-however often it is stopped.
+Once the rates are fitted, the verdicts of the first shards are derived again from their evidence, without sampling. The
+run file alone determines which shards these are, and the rates are committed like a shard, so a run gives the same
+labels however often it is stopped.
 """
 
 from collections.abc import Sequence
@@ -21,17 +21,17 @@ from stepforge.schemas.labeled import LabeledProblem
 from stepforge.schemas.record import Record
 
 
-def pilot_shards(run: RunFile, plan: Sequence[ShardPlan]) -> list[ShardPlan]:
-    """Return the shards to label first: enough for the pilot, or all there are; none if nothing is pooled."""
+def shards_to_fit(run: RunFile, plan: Sequence[ShardPlan]) -> list[ShardPlan]:
+    """Return the shards to label first: enough to fit rates to, or all there are; none if nothing is pooled."""
     part = pooled_labeler(run.label)
     if part is None:
         return []
     before = accumulate((shard.stop - shard.start for shard in plan), initial=0)
-    return [shard for shard, problems in zip(plan, before, strict=False) if problems < part.pilot]
+    return [shard for shard, problems in zip(plan, before, strict=False) if problems < part.fit_problems]
 
 
-def rates_of_run(run: RunFile, layout: Layout, pilot: Sequence[ShardPlan]) -> Record:
-    """Return the pooled rates: as committed, or fitted to the pilot's evidence and committed.
+def rates_of_run(run: RunFile, layout: Layout, first: Sequence[ShardPlan]) -> Record:
+    """Return the pooled rates: as committed, or fitted to the evidence of the first shards and committed.
 
     Shards labeled with other rates are deleted before new ones are committed.
     """
@@ -41,9 +41,9 @@ def rates_of_run(run: RunFile, layout: Layout, pilot: Sequence[ShardPlan]) -> Re
     digest = content_digest(run)
     if layout.rates.exists():
         return type(part.rates).model_validate(read_checksummed(layout.rates, digest)["rates"])
-    rows = [r for shard in pilot for r in read_shard(layout.shard("label", shard.index), LabeledProblem)]
+    rows = [r for shard in first for r in read_shard(layout.shard("label", shard.index), LabeledProblem)]
     rates = part.fitted_rates(rows)
-    _forget_others(layout, pilot, rates)
+    _forget_others(layout, first, rates)
     write_checksummed(layout.rates, {"run": digest, "rates": rates.model_dump()})
     return rates
 
@@ -52,16 +52,16 @@ def rates_digest(rates: Record) -> str:
     return digest_of(rates.model_dump(mode="json"))
 
 
-def _forget_others(layout: Layout, pilot: Sequence[ShardPlan], rates: Record) -> None:
+def _forget_others(layout: Layout, first: Sequence[ShardPlan], rates: Record) -> None:
     """Delete labels made with other rates; their completions are kept."""
-    first, digest = {shard.index for shard in pilot}, rates_digest(rates)
+    kept, digest = {shard.index for shard in first}, rates_digest(rates)
     for path in layout.shards("label"):
-        if shard_index(path) not in first and shard_metadata(path).get("rates", digest) != digest:
+        if shard_index(path) not in kept and shard_metadata(path).get("rates", digest) != digest:
             path.unlink(missing_ok=True)
 
 
 def settle_shard(run: RunFile, layout: Layout, shard: ShardPlan, rates: Record) -> None:
-    """Derive a pilot shard's verdicts again under the pooled rates, once."""
+    """Derive the verdicts of one of the first shards again under the fitted rates, once."""
     path = layout.shard("label", shard.index)
     metadata = shard_metadata(path)
     part, digest = pooled_labeler(run.label), rates_digest(rates)

@@ -64,7 +64,7 @@ class ShardMetadata(TypedDict, total=False):
     rates: str
     """Of a labeled shard: digest of the pooled rates used."""
     settled: str
-    """Of a labeled pilot shard, once its verdicts use the pooled rates: their digest."""
+    """Of one of the first labeled shards, once its verdicts use the pooled rates: their digest."""
     rule: Mapping[str, object]
     """Of a relabeled shard."""
     row_group: int

@@ -108,7 +108,7 @@ def _asked(row: LabeledProblem, run: RunFile, model: ChangePoint) -> tuple[Drawn
     part = next((p for p in run.label if is_own(p) or isinstance(p, Labeler)), None)  # whose evidence is kept
     if part is not None and not is_own(part) and isinstance(part, Labeler):
         for labeler in (with_rates(part, model.rates), part) if isinstance(part, ChangePoint) else (part,):
-            policy = _OnceMore(row)  # a problem of the pilot was labeled before the rates were pooled
+            policy = _OnceMore(row)  # one of the first problems was labeled before the rates were pooled
             with suppress(NotRecorded, KeyError):
                 asyncio.run(_search(labeler, row, policy))
             if sum(len(given) for _, given in policy.asked) == len(row.evidence):

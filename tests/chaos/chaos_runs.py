@@ -19,15 +19,15 @@ def vetting(min_pass_rate: float = 0.3) -> list[dict[str, Any]]:
     return [{"kind": "duplicates"}, {"kind": "difficulty", "min_pass_rate": min_pass_rate}]
 
 
-def labelers(pilot: int = 4, budget: int = 8) -> list[dict[str, Any]]:
-    return [{"kind": "change_point", "pilot": pilot, "budget": budget}, *OTHER_LABELERS]
+def labelers(first: int = 4, budget: int = 8) -> list[dict[str, Any]]:
+    return [{"kind": "change_point", "fit_problems": first, "budget": budget}, *OTHER_LABELERS]
 
 
 def write_run(
     folder: Path,
     *,
     rows: int = 3,
-    pilot: int = 4,
+    fit_problems: int = 4,
     latency: int = 0,
     workers: int = 1,
     restarts: int = 3,
@@ -52,7 +52,7 @@ def write_run(
         },
         "generate": GENERATE,
         "vet": vetting(),
-        "label": labelers(pilot),
+        "label": labelers(fit_problems),
         "curate": [{"kind": "decided"}],
         "export": EXPORT,
     }

@@ -22,7 +22,7 @@ ERRORS = (errno.ENOSPC, errno.EIO, errno.EACCES, errno.EROFS)
 def small(tmp_path_factory: pytest.TempPathFactory) -> SimpleNamespace:
     """A run of three shards, and the names of all its operations on files."""
     folder = tmp_path_factory.mktemp("boundaries")
-    reference = Reference(folder, problems=5, rows=2, pilot=3, latency=10)
+    reference = Reference(folder, problems=5, rows=2, fit_problems=3, latency=10)
     log = folder / "operations"
     run(
         reference.run_file,

@@ -70,7 +70,7 @@ def run_of(folder: Path, rows: list[dict[str, Any]], share: float = 0.05, on_bad
         folder,
         problems=0,
         rows=8,
-        pilot=0,
+        fit_problems=0,
         engine={"max_model_len": CONTEXT},
         generate=[source],
         vet=[{"kind": "duplicates"}],

@@ -68,14 +68,14 @@ def test_a_copy_of_the_solution_says_nothing_about_where_it_went_wrong() -> None
     assert leaving(seen_of(row)) == [(0, 0)] * 5
 
 
-def test_completions_count_where_they_were_drawn_and_without_passing_siblings_count_at_the_question() -> None:
+def test_completions_count_where_they_were_drawn_and_without_siblings_these_count_at_the_question() -> None:
     path, evidence = solution_trajectory(SIBLINGS.rollouts[0]), evidence_on(SIBLINGS)
     evidence.add(a_solution("through", "CDq", "correct"), path.steps[:2])
     evidence.add(a_solution("copy", "CDE", "wrong"), path.steps[:2])
     with_siblings = ChangePoint().observed(path, evidence)
     assert drawn(with_siblings) == [(0, 1), (0, 0), (1, 1), (0, 0), (0, 0)]
     assert leaving(with_siblings) == [(1, 0), (0, 0), (0, 1), (1, 0), (0, 0)]
-    without = ChangePoint(passing=False).observed(path, evidence)
+    without = ChangePoint(siblings=False).observed(path, evidence)
     assert drawn(without) == [(2, 2), (0, 0), (1, 1), (0, 0), (0, 0)]
     assert not without.written.any()
     assert leaving(without) == [(0, 0)] * 5
@@ -94,7 +94,7 @@ def test_what_a_step_states_is_compared_with_the_right_solutions() -> None:
     assert seen_of(row).stated == pytest.approx([OTHER, FALSE, ALONE, ANSWER])
     assert seen_of(row, 1).stated == pytest.approx([UNKNOWN] * 3)  # no other right one
     assert seen_of(row, part=ChangePoint(stated=False)).stated is None
-    assert seen_of(row, part=ChangePoint(passing=False)).stated is None
+    assert seen_of(row, part=ChangePoint(siblings=False)).stated == pytest.approx([UNKNOWN, FALSE, UNKNOWN, ANSWER])
     text = row.problem.model_copy(update={"answer_kind": "text"})
     assert seen_of(row.model_copy(update={"problem": text})).stated is None
 
@@ -112,6 +112,9 @@ def test_a_steps_result_is_looked_for_in_right_rollouts_that_were_not_given_the_
     seen = ChangePoint().observed(solution_trajectory(wrong), evidence)
     assert seen.results is not None
     assert seen.results.tolist() == [[1, 1], [*NO_RESULT], [1, 2], [0, 3]]
+    seen = ChangePoint(siblings=False).observed(solution_trajectory(wrong), evidence)  # its own completions alone
+    assert seen.results is not None
+    assert seen.results.tolist() == [[0, 0], [*NO_RESULT], [1, 1], [0, 2]]
     other = sums("5 * 4 = 23", "no", outcome="wrong").model_copy(update={"id": "other"})
     evidence = evidence_on(row.model_copy(update={"rollouts": (*row.rollouts, other)}))
     given = lucky.model_copy(update={"id": "given", "steps": lucky.steps[1:], "start": Start(rollout="other", steps=1)})
@@ -210,7 +213,7 @@ def reread(row: LabeledProblem) -> LabeledProblem:
     return LabeledProblem.model_validate_json(row.model_dump_json())
 
 
-@pytest.mark.parametrize("part", [ChangePoint(), ChangePoint(passing=False), ChangePoint(rates=Rates(hazard=3.0))])
+@pytest.mark.parametrize("part", [ChangePoint(), ChangePoint(siblings=False), ChangePoint(rates=Rates(hazard=3.0))])
 def test_the_posterior_rule_says_of_stored_rows_what_the_run_said(part: ChangePoint) -> None:
     row, policy, _ = case(World(), 2)
     rule = PosteriorRule(model=part)

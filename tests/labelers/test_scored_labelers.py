@@ -102,8 +102,8 @@ def test_what_the_last_tier_is_not_sure_of_goes_to_a_person() -> None:
 
 
 def test_a_cascade_over_change_point_pools_its_rates_and_concludes_the_same() -> None:
-    part = Cascade(tiers=(ChangePoint(pilot=5, surprise=False),), sure=0.9)
-    assert isinstance(part, PooledLabeler) and part.pilot == 5
+    part = Cascade(tiers=(ChangePoint(fit_problems=5, surprise=False),), sure=0.9)
+    assert isinstance(part, PooledLabeler) and part.fit_problems == 5
     rollouts = (_scored("sure", "ABC", "wrong", SURE), _scored("open", "XYZW", "wrong", (*UNSURE, 0.5)))
     row, _ = _labeled(part, *rollouts, value=lambda prefix: 0.05 if "Y" in prefix else 0.9)
     again = part.conclude(solved_part(row), stored_evidence(row))

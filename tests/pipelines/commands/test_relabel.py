@@ -1,4 +1,4 @@
-"""A run with pooled rates, its pilot, and other rules over its evidence, end to end on the scripted engine."""
+"""A run with fitted rates, and other rules over its evidence, end to end on the scripted engine."""
 
 import json
 import shutil
@@ -38,7 +38,7 @@ RUN = a_run(
     policy={"answer": "stated"},
     generate=[{"kind": "sequence"}],
     vet=[{"kind": "difficulty", "min_pass_rate": 0.25}],
-    label=[{"kind": "change_point", "pilot": 16}, {"kind": "omega_prm", "grow": False}, {"kind": "consensus"}],
+    label=[{"kind": "change_point", "fit_problems": 16}, {"kind": "omega_prm", "grow": False}, {"kind": "consensus"}],
     curate=[{"kind": "decided"}],
     export=[{"kind": "stepwise"}],
 )
@@ -76,7 +76,7 @@ def test_all_verdicts_stand_under_the_pooled_rates(done: Path) -> None:
     assert checked > 80
 
 
-def test_only_the_pilot_was_settled_afterwards(done: Path) -> None:
+def test_only_the_first_shards_were_settled_afterwards(done: Path) -> None:
     settled = [bool(shard_metadata(path).get("settled")) for path in Layout(done).shards("label")]
     assert settled == [True, True, False, False, False]
 
@@ -91,7 +91,7 @@ def test_a_consensus_speaks_about_the_settled_verdicts(done: Path) -> None:
 
 
 @pytest.mark.slow
-def test_a_pilot_that_was_labeled_and_not_settled_is_settled_by_the_next_run(done: Path, tmp_path: Path) -> None:
+def test_a_first_shard_that_was_labeled_and_not_settled_is_settled_by_the_next_run(done: Path, tmp_path: Path) -> None:
     again = tmp_path / "out"
     shutil.copytree(done, again)
     path = Layout(again).shard("label", 0)

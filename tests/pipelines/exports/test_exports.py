@@ -51,7 +51,7 @@ def test_values_come_from_the_belief_or_from_a_fixed_number_of_completions() -> 
 def test_stepwise_says_where_its_values_come_from() -> None:
     row = solved(a_solution("good", "abc", "correct"), a_solution("bad", "ABCDEF", "wrong"))
     policy = KnownPolicy(lambda prefix: 0.0 if prefix.startswith("A\nB\n") else 0.9)
-    problem = asyncio.run(ChangePoint(pilot=0)(row, policy, EqualGrader(), seed=1))
+    problem = asyncio.run(ChangePoint(fit_problems=0)(row, policy, EqualGrader(), seed=1))
     rows = list(Stepwise().rows(problem))
     assert {row.values_from for row in rows} == {"belief"}
     assert all(None not in row.values and None not in row.low for row in rows)

@@ -102,7 +102,7 @@ def test_contrast_never_draws_a_sample_twice() -> None:
     assert len(ids) == len(set(ids))
 
 
-@pytest.mark.parametrize("first", [OmegaPRM(grow=False), ChangePoint(pilot=0)], ids=lambda part: part.kind)
+@pytest.mark.parametrize("first", [OmegaPRM(grow=False), ChangePoint(fit_problems=0)], ids=lambda part: part.kind)
 def test_pairs_are_counted_and_right_by_the_truth(first: OmegaPRM | ChangePoint) -> None:
     audit = PairAudit()
     rows = scripted_rows([first, Contrast()], 36, error_rate=0.06)

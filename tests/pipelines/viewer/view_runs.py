@@ -25,7 +25,7 @@ def a_view_run(folder: Path, rows: list[LabeledProblem], per_shard: int = 4) -> 
     """Commit labeled rows as a run of two labelers."""
     layout = Layout(folder)
     folder.mkdir(parents=True, exist_ok=True)
-    labelers = [{"kind": "change_point", "pilot": 0}, {"kind": "math_shepherd", "k": 4}]
+    labelers = [{"kind": "change_point", "fit_problems": 0}, {"kind": "math_shepherd", "k": 4}]
     run = a_run(problems=len(rows), label=labelers, test_share=0.3)
     write_text(layout.run_file, run.toml())
     for number in range(-(-len(rows) // per_shard)):
@@ -35,7 +35,7 @@ def a_view_run(folder: Path, rows: list[LabeledProblem], per_shard: int = 4) -> 
 
 def labeled_rows(count: int = 8) -> list[LabeledProblem]:
     """Return problems labeled by both labelers."""
-    return scripted_rows([ChangePoint(pilot=0), MathShepherd(k=4)], count, error_rate=0.2)
+    return scripted_rows([ChangePoint(fit_problems=0), MathShepherd(k=4)], count, error_rate=0.2)
 
 
 def with_texts(row: LabeledProblem, text: str) -> LabeledProblem:
