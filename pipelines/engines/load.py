@@ -3,10 +3,13 @@
 import asyncio
 from typing import NamedTuple
 
+from stepforge.pipelines.terminal.output import say
 from stepforge.schemas.protocols import Engine
 
 FULL = 0.95
 """Share of the cache in use above which the number of requests does not grow."""
+SMALL = 0.25
+"""Share of the allowed requests at which a cache is so small that the user is told."""
 
 
 class EngineLoad(NamedTuple):
@@ -22,8 +25,9 @@ class EngineLoad(NamedTuple):
 class Turns:
     """Hands out turns at an engine, first come, first served.
 
-    After a preemption there are only as many as requests were then running; then one more per windowful of answers,
-    while the cache is not full, up to ``most`` (additive increase, multiplicative decrease, as TCP does).
+    After a preemption there are only as many as requests were then running. Then each answer adds to them, up to
+    ``most``: a windowful of answers goes half of the way to as many as would fill the cache, if they held as much of it
+    as those that run. One more per windowful would be too slow where an answer takes minutes.
     """
 
     def __init__(self, engine: Engine, most: int) -> None:
@@ -32,6 +36,7 @@ class Turns:
         self._most = most
         self._window = float(most)
         self._preemptions = 0
+        self._told = False
         self._turns = asyncio.Semaphore(most)
         self._withheld = 0
         self.take = self._turns.acquire
@@ -57,5 +62,13 @@ class Turns:
         if load.preemptions > self._preemptions:
             self._preemptions = load.preemptions
             self._window = max(1.0, min(self._window, load.running))
-        elif self._window < self._most and load.cache_usage < FULL:
-            self._window = min(self._most, self._window + 1 / self._window)
+            if self._window < SMALL * self._most and not self._told:
+                self._told = True
+                say(
+                    f"stepforge: the engine's key-value cache is full at {self._window:.0f} requests, so others wait; "
+                    "engine.kv_cache_gib sets its size",
+                    err=True,
+                )
+        elif load.cache_usage < FULL:
+            room = FULL / max(load.cache_usage, FULL / 2) - 1
+            self._window = min(self._most, self._window + room / 2)

@@ -34,7 +34,8 @@ class VllmEngineSettings(Record):
     gpu_memory_utilization: float = Field(default=0.9, gt=0, le=1)
     """Share of the GPU's memory to take; unused on a CPU."""
     kv_cache_gib: float | None = Field(default=None, gt=0)
-    """Memory for the prefix cache, in GiB; by default the rest of the GPU's share, or 1 on a CPU."""
+    """Memory for keys and values, in GiB; by default the rest of the GPU's share, on a CPU what 128 requests need, at
+    least 1 and at most an eighth of the memory."""
     tensor_parallel_size: int = Field(default=1, ge=1)
     """GPUs that one copy of the model is spread over."""
     seeded: bool = True
@@ -107,10 +108,6 @@ class ServerEngineSettings(Record):
         return self
 
 
-SERVER_FREE_TO_CHANGE = "address api_key_variable connections retries backoff request_timeout patience".split()
-"""Settings of a server that may differ when a run is resumed: where it is, and how long it may take."""
-
-
 class TransformersEngineSettings(Record):
     """Plain transformers, for machines where vLLM does not run."""
 
@@ -163,3 +160,17 @@ AnyEngine = Annotated[
     Field(discriminator="kind"),
     OrOwn(OwnEngine),
 ]
+
+SERVER_FREE_TO_CHANGE = "address api_key_variable connections retries backoff request_timeout patience".split()
+"""Settings of a server that may differ when a run is resumed: where it is, and how long it may take."""
+FREE_TO_CHANGE: dict[str, dict[str, JsonValue]] = {
+    settings.kind: settings.model_dump(mode="json", include=set(names.split()))
+    for settings, names in (
+        (
+            VllmEngineSettings(),
+            "max_num_seqs gpu_memory_utilization kv_cache_gib tensor_parallel_size threads request_timeout",
+        ),
+        (TransformersEngineSettings(), "device batch_size gather_seconds threads request_timeout"),
+    )
+}
+"""Those of other engines, by kind, with their defaults: memory, speed and time limits."""

@@ -1,6 +1,7 @@
 """vLLM's startup arguments: the engine's settings, its table ``vllm``, and what a CPU needs."""
 
 import json
+import os
 from dataclasses import fields
 from pathlib import Path
 from typing import Any
@@ -9,7 +10,8 @@ from stepforge.pipelines.engines.settings import VllmEngineSettings
 from stepforge.schemas.errors import BadInput
 
 GIB = 1 << 30
-CPU_KV_CACHE_GIB = 1.0
+CPU_REQUESTS = 128
+"""Whose keys and values the cache holds on a CPU, if they fit an eighth of the memory."""
 CPU_BATCHED_TOKENS = 4096
 CPU_BLOCK_SIZE = 32
 """Only whole blocks are reused; vLLM's choice on a CPU, 128, is longer than most prompts of small problems."""
@@ -45,6 +47,9 @@ def vllm_arguments(settings: VllmEngineSettings, model: str) -> dict[str, object
 
     on_cpu = current_platform.is_cpu()
     arguments = _arguments(settings, model) | (_cpu_arguments(settings) if on_cpu else {}) | settings.vllm
+    if on_cpu and arguments["kv_cache_memory_bytes"] is None:
+        memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+        arguments["kv_cache_memory_bytes"] = cpu_cache_bytes(arguments, Path(model), memory)
     if settings.max_num_seqs is None:
         total = 0 if on_cpu else current_platform.get_device_total_memory()
         arguments["max_num_seqs"] = fitting_requests(arguments, Path(model), total)
@@ -56,28 +61,37 @@ def fitting_requests(arguments: dict[str, Any], folder: Path, device_memory: int
 
     The cache has its set size, or what the weights leave of the device's share of memory (in bytes).
     """
-    if not (folder / "config.json").is_file():
+    if (per_request := _cache_bytes_per_request(arguments, folder)) is None:
         return None
-    config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
-    config = config.get("text_config", config)
-    per_token = _cache_bytes_per_token(config, str(arguments.get("kv_cache_dtype") or arguments["dtype"]))
     cache = arguments.get("kv_cache_memory_bytes")
     devices = arguments["tensor_parallel_size"] * arguments.get("pipeline_parallel_size", 1)
     if cache is None:
         weights = sum(path.stat().st_size for path in folder.glob("*.safetensors"))
         cache = device_memory * arguments["gpu_memory_utilization"] - weights / devices
-    tokens = min(TYPICAL_TOKENS, arguments.get("max_model_len") or TYPICAL_TOKENS)
-    return max(FEWEST, min(MOST, int(cache * devices / per_token / tokens)))
+    return max(FEWEST, min(MOST, int(cache * devices / per_request)))
 
 
-def _cache_bytes_per_token(config: dict[str, Any], dtype: str) -> int:
-    """Keys and values of every layer; models with latent or windowed attention need less."""
+def cpu_cache_bytes(arguments: dict[str, Any], folder: Path, memory: int) -> int:
+    """Return the size of the cache on a CPU with so much memory (in bytes)."""
+    wanted = CPU_REQUESTS * (_cache_bytes_per_request(arguments, folder) or 0)
+    return max(GIB, min(memory // 8, wanted))
+
+
+def _cache_bytes_per_request(arguments: dict[str, Any], folder: Path) -> int | None:
+    """Keys and values of every layer for a request of typical length; models with latent or windowed attention need
+    less. None if the model's files are not local."""
+    if not (folder / "config.json").is_file():
+        return None
+    config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+    config = config.get("text_config", config)
+    dtype = str(arguments.get("kv_cache_dtype") or arguments["dtype"])
     heads = config["num_attention_heads"]
     head_dim = config.get("head_dim") or config["hidden_size"] // heads
     if dtype == "auto":
         dtype = str(config.get("dtype") or config.get("torch_dtype") or "bfloat16")
     size = next((size for name, size in BYTES.items() if dtype.startswith(name)), 2)
-    return int(2 * config["num_hidden_layers"] * (config.get("num_key_value_heads") or heads) * head_dim * size)
+    per_token = 2 * config["num_hidden_layers"] * (config.get("num_key_value_heads") or heads) * head_dim * size
+    return int(per_token * min(TYPICAL_TOKENS, arguments.get("max_model_len") or TYPICAL_TOKENS))
 
 
 def _arguments(settings: VllmEngineSettings, model: str) -> dict[str, Any]:
@@ -107,7 +121,6 @@ def _cpu_arguments(settings: VllmEngineSettings) -> dict[str, object]:
     alone = settings.threads is not None and settings.gpus == 1
     return ({"distributed_executor_backend": COMPUTES_ITSELF} if alone else {}) | {
         "enforce_eager": True,  # compiling takes longer than it saves
-        "kv_cache_memory_bytes": int((settings.kv_cache_gib or CPU_KV_CACHE_GIB) * GIB),
         "block_size": CPU_BLOCK_SIZE,
         "enable_chunked_prefill": False,
         "max_num_batched_tokens": max(CPU_BATCHED_TOKENS, longest),

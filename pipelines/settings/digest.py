@@ -7,6 +7,7 @@ from importlib.metadata import PackageNotFoundError, version
 
 from pydantic import JsonValue
 
+from stepforge.pipelines.engines.settings import FREE_TO_CHANGE as ENGINE_FREE_TO_CHANGE
 from stepforge.pipelines.engines.settings import SERVER_FREE_TO_CHANGE
 from stepforge.pipelines.settings.run_file import RunFile
 from stepforge.pipelines.storage.layout import ShardStage
@@ -56,6 +57,8 @@ def content_settings(run: RunFile) -> ContentSettings:
         if engine is not None and engine["kind"] == "server":
             for name in SERVER_FREE_TO_CHANGE:
                 engine.pop(name)
+        elif engine is not None:
+            engine.update(ENGINE_FREE_TO_CHANGE.get(engine["kind"], {}))
     if settings["solve"] is not None:  # a search goes by the scorer; independent samples do not depend on it
         settings["solve"]["scorer"] = settings["scorer"]
     for table, name, default in ADDED:  # a run folder from before there were any is still current

@@ -9,7 +9,12 @@ import pytest
 from run_files import a_run
 
 from stepforge.pipelines.engines import VllmEngineSettings
-from stepforge.pipelines.engines.vllm_arguments import check_arguments, fitting_requests, vllm_arguments
+from stepforge.pipelines.engines.vllm_arguments import (
+    check_arguments,
+    cpu_cache_bytes,
+    fitting_requests,
+    vllm_arguments,
+)
 from stepforge.pipelines.run.preflight import preflight
 from stepforge.schemas.errors import BadInput
 
@@ -46,6 +51,14 @@ def test_what_the_weights_leave_decides_how_many_are_computed_together(tmp_path:
 def test_the_text_part_of_a_larger_model_counts(tmp_path: Path) -> None:
     folder = folder_of(tmp_path, {"text_config": LLAMA_8B | {"dtype": "float32"}})
     assert fitting(folder, kv_cache_memory_bytes=8 * GIB) == 64
+
+
+def test_on_a_cpu_the_cache_holds_128_requests_or_an_eighth_of_the_memory(tmp_path: Path) -> None:
+    folder = folder_of(tmp_path, LLAMA_8B)
+    assert cpu_cache_bytes({"dtype": "auto"}, folder, 128 * GIB) == 8 * GIB  # 64 MiB per request of 512 tokens
+    assert cpu_cache_bytes({"dtype": "auto"}, folder, 32 * GIB) == 4 * GIB
+    assert cpu_cache_bytes({"dtype": "auto"}, folder, 4 * GIB) == GIB
+    assert cpu_cache_bytes({"dtype": "auto"}, tmp_path / "org" / "name", 128 * GIB) == GIB
 
 
 def test_a_model_that_is_not_here_is_left_to_vllm(tmp_path: Path) -> None:

@@ -67,6 +67,23 @@ def test_a_folder_belongs_to_one_set_of_settings(tmp_path: Path) -> None:
         guard_settings(a_run(problems=20), layout)
 
 
+@pytest.mark.parametrize(
+    ("kind", "freed"),
+    [
+        ("vllm", {"kv_cache_gib": 4, "max_num_seqs": 8, "gpu_memory_utilization": 0.5, "request_timeout": 60}),
+        ("transformers", {"batch_size": 2, "device": "cpu"}),
+        ("server", {"connections": 2, "address": "http://127.0.0.1:9/v1"}),
+    ],
+)
+def test_memory_and_place_of_an_engine_may_change(tmp_path: Path, kind: str, freed: dict[str, Any]) -> None:
+    model = {"kind": kind, "model": "m"}
+    assert guard_settings(a_run(engine=model), Layout(tmp_path)) == []
+    assert guard_settings(a_run(engine=model | freed), Layout(tmp_path)) == []
+    assert content_settings(a_run(engine=model | freed)) == content_settings(a_run(engine=model))
+    with pytest.raises(BadInput, match=r"engine\.model"):
+        guard_settings(a_run(engine=freed | model | {"model": "n"}), Layout(tmp_path))
+
+
 def test_settings_survive_the_run_folder() -> None:
     import tomllib
 
