@@ -120,9 +120,7 @@ async def measure(scorer: str, asked: Sequence[Problem]) -> list[dict[str, objec
 
 
 def main(
-    scorer: Annotated[str, typer.Option()],
-    seed: int = SEED,
-    count: Annotated[int, typer.Option("--problems")] = 120,
+    scorer: Annotated[str, typer.Option()], seed: int = SEED, count: Annotated[int, typer.Option("--problems")] = 120
 ) -> None:
     for row in asyncio.run(measure(scorer, problems(count, seed))):
         print(*(f"{key}={value}" for key, value in row.items()))

@@ -101,8 +101,7 @@ def _of_term(rule: str, name: str) -> Sentence:
 def _of_quantities(told: Sequence[Sentence]) -> StepSentences:
     by_name = {slots["who"]: Sentence(rule.removeprefix("q_"), slots) for rule, slots in told[:-1]}
     return StepSentences(
-        by_name.__getitem__,
-        lambda name: tuple(by_name[name].slots[one] for one in "ab" if one in by_name[name].slots),
+        by_name.__getitem__, lambda name: tuple(by_name[name].slots[one] for one in "ab" if one in by_name[name].slots)
     )
 
 

@@ -21,9 +21,7 @@ HERE = Path(__file__).parent
 
 
 def main(
-    trl_python: Path,
-    folder: Path = Path("runs/usefulness"),
-    out: Path = HERE.parent / "results" / "usefulness.json",
+    trl_python: Path, folder: Path = Path("runs/usefulness"), out: Path = HERE.parent / "results" / "usefulness.json"
 ) -> None:
     torch.set_num_threads(1)
     try:

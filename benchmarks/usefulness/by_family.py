@@ -39,10 +39,7 @@ LABELERS: dict[str, Labeler] = {
     "change_point, nothing free": ChangePoint(surprise=False, siblings=False, stated=False),
     "oracle": Oracle(),
 }
-CONTROLS = {
-    "no training: the least expected token": 0,
-    "no training: the least expected token of a number": 1,
-}
+CONTROLS = {"no training: the least expected token": 0, "no training: the least expected token of a number": 1}
 """With the first of the token groups that they look at."""
 SEEDS = (1, 2, 3)
 MOST = 4

@@ -6,12 +6,7 @@ from typing import Annotated
 
 import typer
 
-from stepforge.pipelines.command_line.options import (
-    AsJson,
-    Folder,
-    show_report,
-    warn_of_missing_shards,
-)
+from stepforge.pipelines.command_line.options import AsJson, Folder, show_report, warn_of_missing_shards
 from stepforge.pipelines.storage.store import place_of
 from stepforge.pipelines.terminal.output import say
 

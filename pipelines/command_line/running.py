@@ -8,14 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from stepforge.pipelines.command_line.options import (
-    AsJson,
-    Folder,
-    Limit,
-    Overrides,
-    RunFilePath,
-    show_report,
-)
+from stepforge.pipelines.command_line.options import AsJson, Folder, Limit, Overrides, RunFilePath, show_report
 from stepforge.pipelines.storage.store import AnyPath, place_of
 from stepforge.pipelines.terminal.output import say
 

@@ -110,8 +110,7 @@ def _opinions(solutions: pl.DataFrame) -> Iterator[pl.DataFrame]:
     )
     labeler, error = pl.col("labeler"), pl.col("first_error")
     yield said.group_by("row").agg(
-        found=labeler.filter(error.is_not_null()).unique(),
-        abstained=labeler.filter("abstained").unique(),
+        found=labeler.filter(error.is_not_null()).unique(), abstained=labeler.filter("abstained").unique()
     )
     speaking = said.filter(~pl.col("abstained")).group_by("row", "solution")
     verdicts = speaking.agg(verdicts=error.fill_null(-1).n_unique())

@@ -117,8 +117,7 @@ def test_what_cannot_be_decided_is_undetermined_and_never_wrong(verifier: Answer
 
 
 @pytest.mark.parametrize(
-    ("error", "reason"),
-    [(RunFailed("no process starts"), "no process starts"), (None, "the request timed out")],
+    ("error", "reason"), [(RunFailed("no process starts"), "no process starts"), (None, "the request timed out")]
 )
 def test_processes_that_fail_or_never_answer_leave_it_undetermined(
     error: RunFailed | None, reason: str, monkeypatch: pytest.MonkeyPatch
