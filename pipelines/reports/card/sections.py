@@ -21,14 +21,6 @@ STEP_LENGTH = 300
 STEPS = 30
 """Of an example: characters of a step, and steps."""
 COUNTED = ("problems", "solutions", "right answers", "with a wrong step", "undecided")
-AUDIT_COLUMNS = (
-    "slice",
-    "solutions",
-    "abstained",
-    "labeled exactly",
-    "steps labeled right: of these wrong",
-    "steps labeled wrong: of these right",
-)
 LIMITS = """\
 - Labels are estimates: the label noise above was measured on this run's own procedural problems, and says little about
   other domains. Where nothing was measured, nothing is known.
@@ -82,11 +74,8 @@ def body(run: RunFile, report: Report, contents: Contents, figures: Mapping[str,
             for axis, slices in (("domain", contents.domains), ("difficulty", contents.difficulties))
             for name, counts in sorted(slices.items())
         ],
-        diversity=report.diversity,
         near=list(_near_copies(report)),
-        audit_columns=AUDIT_COLUMNS,
         rates=[(name, *_rates(figures)) for name, figures in report.labelers.items() if name != "oracle"],
-        cost=cost,
         steps=steps,
         engine_seconds=sum(total.engine_seconds for total in report.stages.values()),
         spent=[
