@@ -23,12 +23,12 @@ import numpy as np
 import torch
 import typer
 
-from benchmarks.usefulness.prm_exam import Answers, Tally, Text, exam, padded_scores, targets, texts
-from benchmarks.usefulness.resampling import averaged, estimate, weights
+from benchmarks.usefulness.prm_exam import Answers, Tally, Text, exam, interval, padded_scores, targets, texts
 from stepforge.labelers import ChangePoint, Labeler, Oracle
 from stepforge.labelers.evidence.replay import solved_part
 from stepforge.pipelines.bench.bench import bench_problems
 from stepforge.pipelines.bench.cases import BenchProblem, labeled_rows
+from stepforge.pipelines.bench.measure import resamples
 from stepforge.pipelines.commands.train_scorer import read_solutions
 from stepforge.pipelines.scorers.surprise import GROUPS, OF_GROUP, Surprise
 from stepforge.pipelines.scorers.surprise_head import HeadTraining, train_head
@@ -118,14 +118,14 @@ def main(recording: Annotated[Path, typer.Option()], model: str = "embedded-free
     """Train, examine, and print F1 by labels, and how far it is from that of each untrained control."""
     torch.set_num_threads(1)
     problems = bench_problems(recording)
-    drawn = weights(len(problems), 1000, SEEDS[0])
+    drawn = resamples([True] * len(problems), 1000, SEEDS[0])
     found = tallies(problems, read_all(problems, model))
-    samples = {name: averaged([tally.f1(drawn) for tally in by_seed]) for name, by_seed in found.items()}
+    samples = {name: np.mean([tally.f1(drawn) for tally in by_seed], axis=0) for name, by_seed in found.items()}
     for name, f1 in samples.items():
-        own = estimate(f1)
-        gaps = [estimate(f1 - samples[control]) for control in CONTROLS]
-        shown = ", ".join(f"{gap.value:+.3f} ({gap.low:+.3f} to {gap.high:+.3f})" for gap in gaps)
-        print(f"{name}: F1 {own.value:.3f} ({own.low:.3f} to {own.high:.3f}); against the controls {shown}")
+        own, low, high = interval(f1)
+        gaps = [interval(f1 - samples[control]) for control in CONTROLS]
+        shown = ", ".join(f"{gap:+.3f} ({least:+.3f} to {most:+.3f})" for gap, least, most in gaps)
+        print(f"{name}: F1 {own:.3f} ({low:.3f} to {high:.3f}); against the controls {shown}")
 
 
 if __name__ == "__main__":

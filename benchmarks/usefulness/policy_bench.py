@@ -19,7 +19,7 @@ from typing import Literal, NamedTuple
 import numpy as np
 import pyarrow.parquet as pq
 
-from benchmarks.usefulness.resampling import averaged, estimate, weights
+from benchmarks.usefulness.prm_exam import interval
 from stepforge.filters.duplicates import question_key
 from stepforge.generators.families.fractions import FractionChain
 from stepforge.generators.families.linear import LinearEquation
@@ -30,7 +30,7 @@ from stepforge.generators.families.sequences import Sequence as Sequences
 from stepforge.generators.family import Family
 from stepforge.generators.policy import PolicySettings, PromptedPolicy
 from stepforge.generators.segmenters import Line
-from stepforge.pipelines.bench.measure import Array
+from stepforge.pipelines.bench.measure import Array, resamples
 from stepforge.pipelines.engines import AnyEngine, ScriptedEngineSettings, VllmEngineSettings, open_engine
 from stepforge.pipelines.engines.model_files import embedded_folder
 from stepforge.pipelines.run.stages import solve
@@ -220,10 +220,8 @@ class PolicyBench:
     def _figures(self, name: str, size: int, after: Sequence[Rates], before: Rates) -> list[PolicyRow]:
         rows = []
         for (pool, way), base in before.items():
-            drawn = weights(len(base), RESAMPLES, SEED)
-            sampled, own = (
-                averaged([one[pool, way] @ drawn / drawn.sum(0) for one in rates]) for rates in (after, [before])
-            )
+            drawn = resamples([True] * len(base), RESAMPLES, SEED) / len(base)
+            sampled, own = (np.mean([drawn @ one[pool, way] for one in rates], axis=0) for rates in (after, [before]))
             rows.append(
                 PolicyRow(
                     policy=name,
@@ -250,8 +248,8 @@ def serving(engine: AnyEngine, model: str) -> AnyEngine:
 
 
 def _rounded(samples: Array) -> Interval:
-    found = estimate(samples)
-    return round(found.value, 4), round(found.low, 4), round(found.high, 4)
+    value, low, high = interval(samples)
+    return round(value, 4), round(low, 4), round(high, 4)
 
 
 def _do(command: list[str], what: str) -> None:

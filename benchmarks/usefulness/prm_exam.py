@@ -41,9 +41,9 @@ class Tally(NamedTuple):
     left: Array
 
     def f1(self, weights: Array) -> Array:
-        """Return the harmonic mean of the two accuracies in each resample, a column of ``weights``."""
-        found = (self.found @ weights) / np.maximum(self.erroneous @ weights, 1e-9)
-        left = (self.left @ weights) / np.maximum(self.clean @ weights, 1e-9)
+        """Return the harmonic mean of the two accuracies in each resample, a row of ``weights``."""
+        found = (weights @ self.found) / np.maximum(weights @ self.erroneous, 1e-9)
+        left = (weights @ self.left) / np.maximum(weights @ self.clean, 1e-9)
         result: Array = 2 * found * left / np.maximum(found + left, 1e-9)
         return result
 
@@ -84,6 +84,12 @@ def padded_scores(scores: Sequence[Sequence[float]]) -> Array:
     for row, given in zip(padded, scores, strict=True):
         row[: len(given)] = given
     return padded
+
+
+def interval(samples: Array) -> tuple[float, float, float]:
+    """Return a figure, which is the first sample, and its 95 % interval, which is that of the others."""
+    low, high = np.percentile(samples[1:], [2.5, 97.5])
+    return float(samples[0]), float(low), float(high)
 
 
 class Answers:

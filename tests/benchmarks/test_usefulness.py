@@ -14,9 +14,9 @@ import pytest
 from fakes import a_solution, solved
 
 from benchmarks.usefulness.policy_bench import ARMS, BASE, POOLS, PolicyBench, PolicyRow, check_trainer
-from benchmarks.usefulness.prm_exam import Answers, Case, padded_scores, targets
-from benchmarks.usefulness.resampling import estimate, weights
+from benchmarks.usefulness.prm_exam import Answers, Case, interval, padded_scores, targets
 from stepforge.labelers.labeling import labeled_problem
+from stepforge.pipelines.bench.measure import resamples
 from stepforge.pipelines.engines import ScriptedEngineSettings
 from stepforge.pipelines.engines.model_files import embedded_folder
 from stepforge.pipelines.grading.grader import PooledGrader
@@ -59,12 +59,12 @@ def test_the_threshold_is_the_middle_of_the_best_ones() -> None:
 
 
 def test_resamples_pair_arms_and_begin_with_the_figure_itself() -> None:
-    drawn = weights(2, 200, 1)
+    drawn = resamples([True] * 2, 200, 1)
     scores = ([[0.9, 0.1], [0.9, 0.8]] * 2, [[0.9, 0.9]] * 4)
     first, second = (Answers(CASES, 2).tally(padded_scores(s), 0.5).f1(drawn) for s in scores)
-    gap = estimate(first - second)
-    assert gap.value == pytest.approx(2 / 3)
-    assert gap.low <= gap.value <= gap.high
+    gap, low, high = interval(first - second)
+    assert gap == pytest.approx(2 / 3)
+    assert low <= gap <= high
 
 
 def bench_in(folder: Path) -> PolicyBench:
