@@ -13,16 +13,14 @@ from typing import Annotated
 import typer
 
 from stepforge.pipelines.reports.records import LabelFigures, Report
-from stepforge.schemas.interval import wilson
+from stepforge.pipelines.reports.text import with_interval
+from stepforge.schemas.interval import share_of
 
 HEAD = ("labeler", "first error exact, wrong answer", "no error found in clean ones", "error found, right answer")
 
 
 def share(part: float, whole: int) -> str:
-    if not whole:
-        return "none"
-    low, high = wilson(round(part), whole)
-    return f"{part / whole:.2f} ({low:.2f} to {high:.2f}) of {whole}"
+    return f"{with_interval(share_of(round(part), whole), '.2f')} of {whole}" if whole else "none"
 
 
 def quality(n: LabelFigures) -> tuple[str, ...]:

@@ -17,9 +17,10 @@ import typer
 from benchmarks.embedded_policy.siblings import right_and_any
 from stepforge.pipelines.progress.status import fresh_report, open_run
 from stepforge.pipelines.reports.people import people_verdict
+from stepforge.pipelines.reports.text import with_interval
 from stepforge.pipelines.storage.shards import read_rows
 from stepforge.schemas.errors import BadInput
-from stepforge.schemas.interval import wilson
+from stepforge.schemas.interval import share_of
 from stepforge.schemas.labeled import COMPLETIONS, LabeledProblem, LabeledSolution, Verdict
 from stepforge.schemas.rollout import SolvedProblem
 
@@ -114,10 +115,8 @@ def place(verdict: Verdict) -> str:
 def share(hits: Iterable[bool]) -> str:
     """Return a count, a share and its 95 % interval."""
     found = list(hits)
-    if not found:
-        return "0 of 0"
-    low, high = wilson(sum(found), len(found))
-    return f"{sum(found)} of {len(found)}: {sum(found) / len(found):.2f} ({low:.2f} to {high:.2f})"
+    shown = f"{sum(found)} of {len(found)}"
+    return f"{shown}: {with_interval(share_of(sum(found), len(found)), '.2f')}" if found else shown
 
 
 def spread(values: Sequence[int]) -> str:
