@@ -7,7 +7,7 @@ from typing import ClassVar, Literal, NamedTuple
 
 from pydantic import Field, field_validator
 
-from stepforge.generators.draft import Draft, Sentence, Transcript
+from stepforge.generators.draft import Draft, Sentence
 from stepforge.generators.wording.grammar import grammar
 from stepforge.schemas.problem import AnswerKind, Problem, Quantity, Reading, Truth
 from stepforge.schemas.record import Record
@@ -71,8 +71,7 @@ class Family(ProblemFamily):
 
     def item(self, seed: int, index: int) -> Problem:
         draft, level = self.draw(seed, index)
-        transcript = Transcript()
-        answer = draft.work(transcript)
+        quantities, answer = draft.solved()
         source, question = self.kind, draft.plain_question
         if self.wording != "plain":
             source = f"{self.kind}_{self.wording}"
@@ -86,7 +85,7 @@ class Family(ProblemFamily):
             answer_kind=draft.answer_kind,
             difficulty=level,
             group=group_of(self.kind, draft.shape),
-            truth=Truth(quantities=(*transcript.quantities, *draft.extras), reading=self.reading),
+            truth=Truth(quantities=(*quantities, *draft.extras), reading=self.reading),
         )
 
 

@@ -11,7 +11,7 @@ from benchmarks.embedded_policy.free_lines import Line, Mark, Writer
 from benchmarks.embedded_policy.long_lines import LongWriter
 from benchmarks.embedded_policy.slips import consistent, slipped
 from benchmarks.embedded_policy.step_sentences import Part, step_sentences
-from stepforge.generators.draft import Draft, Transcript
+from stepforge.generators.draft import Draft
 from stepforge.schemas.problem import Quantity
 
 
@@ -19,15 +19,14 @@ def free_solution(
     draft: Draft, rng: Random, *, slip_share: float, repair_share: float, part: Part = "all", long: bool = False
 ) -> list[Line]:
     """Return a solution: honest, or with one slip that is repaired at once, a step later, or never."""
-    honest = Transcript()
-    answer = draft.work(honest)
-    truth = {q.name: q for q in honest.quantities}
-    order = _order(draft, [q.name for q in honest.quantities], rng)
+    quantities, answer = draft.solved()
+    truth = {q.name: q for q in quantities}
+    order = _order(draft, [q.name for q in quantities], rng)
     writer = (LongWriter if long else Writer)(draft, rng, part)
     if rng.random() >= slip_share:
         return writer.write([(truth[name], "step") for name in order], str(answer))
     at = rng.choice(order)
-    wrong, wrong_answer = slipped(draft, rng, [q.name for q in honest.quantities].index(at))
+    wrong, wrong_answer = slipped(draft, rng, [q.name for q in quantities].index(at))
     place = order.index(at)
     steps: list[tuple[Quantity, Mark]] = [(truth[name], "step") for name in order[:place]]
     steps.append((wrong[at], "slip"))

@@ -48,16 +48,14 @@ def wrong_value(rng: Random, value: Exact) -> Exact:
 
 def slipped(draft: Draft, rng: Random, at: int) -> tuple[dict[str, Quantity], Exact]:
     """Return every step by name, and the answer, of a solver who slips at step ``at`` and goes on from there."""
-    slipping = Slipping(rng, at)
-    answer = draft.work(slipping)
-    return {quantity.name: quantity for quantity in slipping.quantities}, answer
+    quantities, answer = draft.solved(Slipping(rng, at))
+    return {quantity.name: quantity for quantity in quantities}, answer
 
 
 def solution(draft: Draft, rng: Random, *, slip_share: float, repair_share: float) -> list[Piece]:
     """Return a training solution: honest, or with one slip that is repaired at once, a step later, or never."""
-    honest = Transcript()
-    answer = draft.work(honest)
-    lines = [f"{q.statement}\n" for q in honest.quantities]
+    quantities, answer = draft.solved()
+    lines = [f"{q.statement}\n" for q in quantities]
     if rng.random() >= slip_share:
         return [Piece("".join(lines) + f"Answer: {answer}")]
     at = rng.randrange(len(lines))

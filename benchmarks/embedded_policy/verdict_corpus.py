@@ -61,15 +61,18 @@ def other_operand(rng: Random, expression: str, value: Exact) -> tuple[str, Exac
 
 def check(draft: Draft, rng: Random) -> Check:
     """Return one training example of the second task."""
-    honest = Transcript()
-    answer = draft.work(honest)
-    true = [*(q.statement for q in honest.quantities), f"Answer: {answer}"]
+    true = lines_of(draft)
     shown = _shown(draft, rng, true)
     error = next((i for i, line in enumerate(shown) if i >= len(true) or line != true[i]), None)
     return Check(
         prompt=PROMPT.format(question=draft.plain_question, wording=rng.choice(WORDINGS), steps=numbered(shown)),
         critique=critique(shown, true, error),
     )
+
+
+def lines_of(draft: Draft, say: Transcript | None = None) -> list[str]:
+    quantities, answer = draft.solved(say)
+    return [*(q.statement for q in quantities), f"Answer: {answer}"]
 
 
 def critique(shown: list[str], true: list[str], error: int | None) -> str:
@@ -96,10 +99,8 @@ def _shown(draft: Draft, rng: Random, true: list[str]) -> list[str]:
     if kind < CLEAN_SHARE:
         return true
     if kind < CLEAN_SHARE + OPERAND_SHARE * (1 - CLEAN_SHARE):
-        erring = _Erring(rng, rng.randrange(len(true) - 1))
         try:
-            answer = draft.work(erring)
-            return [*(q.statement for q in erring.quantities), f"Answer: {answer}"]
+            return lines_of(draft, _Erring(rng, rng.randrange(len(true) - 1)))
         except (ArithmeticError, ValueError, TypeError):
             return true  # the wrong value cannot be worked on
     pieces = solution(draft, rng, slip_share=1.0, repair_share=REPAIR_SHARE)

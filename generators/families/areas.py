@@ -4,14 +4,12 @@ from collections.abc import Iterator
 from random import Random
 from typing import ClassVar, Literal, NamedTuple
 
-from stepforge.generators.draft import MOST_PARTS, Draft, Say, Sentence, Transcript, plus
+from stepforge.generators.draft import MOST_PARTS, Draft, Say, Sentence, plus, summed
 from stepforge.generators.family import Family
 from stepforge.grading.exact import Exact
 
 ROOMS = "kitchen hall office attic garage studio library bedroom workshop cellar".split()
 HOLES = "shaft pond pillar fountain staircase".split()
-LARGEST = 900
-"""No value of an honest solution is above this."""
 
 
 class _Room(NamedTuple):
@@ -46,11 +44,9 @@ class Areas(Family):
     def draft(self, rng: Random, level: int) -> Draft:
         """Write one plan of ``level + 1`` steps; drawn again until every value is small and above zero."""
         while True:
-            plan, honest = _plan(rng, level), Transcript()
-            _work(plan, honest)
-            values = [int(quantity.value) for quantity in honest.quantities]
-            if len(values) == level + 1 and all(0 < value <= LARGEST for value in values):
-                return _draft(plan)
+            draft = _draft(_plan(rng, level))
+            if draft.fits(level + 1):
+                return draft
 
 
 def _plan(rng: Random, level: int) -> _Plan:
@@ -72,11 +68,8 @@ def _room(rng: Random, name: str, level: int, *, wall: bool) -> _Room:
 
 def _work(plan: _Plan, say: Say) -> Exact:
     of = _wall if plan.wall else _floor
-    sizes = [of(room, place, say) for place, room in enumerate(plan.rooms, start=1)]
-    total = sizes[0]
-    for place, size in enumerate(sizes[1:], start=2):
-        added = -size if plan.compared else size
-        total = say(f"sum{place}", plus(total, added), total + added)
+    first, *others = (of(room, place, say) for place, room in enumerate(plan.rooms, start=1))
+    total = summed([first, *(-size if plan.compared else size for size in others)], say)
     if plan.take:
         total = say("take", f"{total} * {plan.take}", total * plan.take)
     return say("more", f"{total} + {plan.spare}", total + plan.spare) if plan.spare else total

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from random import Random
 from typing import ClassVar, Literal, NamedTuple
 
-from stepforge.generators.draft import MOST_PARTS, Draft, Say, Sentence, Transcript, plus
+from stepforge.generators.draft import MOST_PARTS, Draft, Say, Sentence, plus, summed
 from stepforge.generators.families.quantities import PEOPLE
 from stepforge.generators.family import Family
 from stepforge.grading.exact import Exact
@@ -12,8 +12,6 @@ from stepforge.grading.exact import Exact
 THINGS = "coat hat lamp book shirt chair plate clock mug bag ball kite".split()
 PERCENTAGES = (5, 10, 15, 20, 25, 30, 40, 50, 60, 75)
 NOTES = (10, 20, 50, 100, 200, 500, 1000)
-LARGEST = 900
-"""No value of an honest solution is above this."""
 
 
 class _Article(NamedTuple):
@@ -53,13 +51,10 @@ class Prices(Family):
         while True:
             bill = _bill(rng, level)
             if bill.pays:
-                total = int(str(_work(bill._replace(pays=False), Transcript())))
-                bill = bill._replace(note=next((note for note in NOTES if note > total), 0))
-            honest = Transcript()
-            _work(bill, honest)
-            values = [int(quantity.value) for quantity in honest.quantities]
-            if len(values) == level + 1 and all(0 < value <= LARGEST for value in values):
-                return _draft(bill)
+                _, total = _draft(bill._replace(pays=False)).solved()
+                bill = bill._replace(note=next((note for note in NOTES if note > int(str(total))), 0))
+            if (draft := _draft(bill)).fits(level + 1):
+                return draft
 
 
 def _bill(rng: Random, level: int) -> _Bill:
@@ -87,10 +82,7 @@ def _article(rng: Random, thing: str, level: int) -> _Article:
 
 
 def _work(bill: _Bill, say: Say) -> Exact:
-    costs = [_cost(article, place, say) for place, article in enumerate(bill.articles, start=1)]
-    total = costs[0]
-    for place, cost in enumerate(costs[1:], start=2):
-        total = say(f"sum{place}", plus(total, cost), total + cost)
+    total = summed([_cost(article, place, say) for place, article in enumerate(bill.articles, start=1)], say)
     if bill.coupon:
         total = say("off", f"{total} - {bill.coupon}", total - bill.coupon)
     if bill.fee:

@@ -7,8 +7,8 @@ from typing import NamedTuple
 
 import pytest
 
-from benchmarks.embedded_policy.verdict_corpus import CHECK, PROMPT, WORDINGS, Check, check
-from stepforge.generators.draft import Draft, Transcript
+from benchmarks.embedded_policy.verdict_corpus import CHECK, PROMPT, WORDINGS, Check, check, lines_of
+from stepforge.generators.draft import Draft
 from stepforge.generators.families import ALL_FAMILIES
 from stepforge.generators.family import Family
 from stepforge.labelers import Judge
@@ -31,12 +31,6 @@ class Case(NamedTuple):
     error: int | None
 
 
-def true_lines(draft: Draft) -> list[str]:
-    transcript = Transcript()
-    answer = draft.work(transcript)
-    return [*(q.statement for q in transcript.quantities), f"Answer: {answer}"]
-
-
 def shown_lines(made: Check, draft: Draft) -> list[str]:
     """The steps of a prompt, read back from its delimiters."""
     opened, _, closed = made.prompt.partition("\n<1>\n")
@@ -56,7 +50,7 @@ def cases(family: type[Family], level: int, count: int = 25) -> list[Case]:
     found = []
     for index in range(count):
         draft, _ = part.draw(SEED, index)
-        made, true = check(draft, rng_of("check", family.__name__, level, index)), true_lines(draft)
+        made, true = check(draft, rng_of("check", family.__name__, level, index)), lines_of(draft)
         shown = shown_lines(made, draft)
         differ = [i for i, (a, b) in enumerate(zip(shown, true, strict=False)) if a != b]
         if not differ:

@@ -9,7 +9,6 @@ import pytest
 from benchmarks.embedded_policy.free_lines import Line, in_words
 from benchmarks.embedded_policy.free_solutions import free_solution
 from benchmarks.embedded_policy.step_sentences import Part, solution_grammar
-from stepforge.generators.draft import Transcript
 from stepforge.generators.families import ALL_FAMILIES
 from stepforge.generators.family import Family, Wording, free_question
 from stepforge.generators.wording.grammar import Grammar, read_grammar
@@ -97,14 +96,13 @@ def test_honest_solutions_hold_every_quantity_and_end_in_the_answer(family: type
     part = family(levels=LEVELS)
     for i, lines in enumerate(drawn(family, 60)):
         draft, _ = part.draw(3, i)
-        honest = Transcript()
-        answer = str(draft.work(honest))
+        quantities, answer = draft.solved()
         assert [line.mark for line in lines].count("answer") == 1
-        assert sum(line.mark in ("step", "corrected") for line in lines) == len(honest.quantities)
+        assert sum(line.mark in ("step", "corrected") for line in lines) == len(quantities)
         assert all(line.right for line in lines)
         stated = stated_answer("".join(line.text for line in lines))
         assert stated is not None
-        assert evaluate(stated) == evaluate(answer)
+        assert evaluate(stated) == evaluate(str(answer))
 
 
 @every_family
