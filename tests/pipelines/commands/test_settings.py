@@ -1,10 +1,9 @@
 """Settings and records are listed from the code, and the generated pages are those of the code as it is."""
 
 import pytest
-from typer.testing import CliRunner
+from command_line import invoked
 
 from benchmarks.reference import FOLDER, PAGES
-from stepforge.cli import app
 from stepforge.pipelines.commands.settings import parts, settings_of, settings_text
 from stepforge.pipelines.settings.run_file import RunFile
 
@@ -29,4 +28,4 @@ def test_meanings_come_from_the_code() -> None:
 
 @pytest.mark.parametrize("arguments", ["settings", "settings omega_prm", "settings omega", "--version", "-h"])
 def test_the_command_answers(arguments: str) -> None:
-    assert CliRunner().invoke(app, arguments.split()).exit_code == (2 if arguments == "settings omega" else 0)
+    assert invoked(*arguments.split())[0] == (2 if arguments == "settings omega" else 0)

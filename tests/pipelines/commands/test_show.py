@@ -4,10 +4,9 @@ import json
 from pathlib import Path
 
 import pytest
+from command_line import invoked, refused
 from small_run import small_run
-from typer.testing import CliRunner
 
-from stepforge.cli import app
 from stepforge.pipelines.commands.show import Found, problem_text
 from stepforge.pipelines.storage.layout import Layout, ShardStage
 from stepforge.pipelines.storage.shards import read_shard, write_shard
@@ -41,9 +40,9 @@ def rewrite(path: Path, records: list[Record], record: type[Record], stage: Shar
 
 
 def shown(layout: Layout, *words: str) -> str:
-    result = CliRunner().invoke(app, ["show", str(layout.folder), *words])
-    assert result.exit_code == 0, result.output
-    return result.output
+    code, said = invoked("show", layout.folder, *words)
+    assert code == 0, said
+    return said
 
 
 def listed(layout: Layout, *words: str) -> dict[str, dict[str, object]]:
@@ -95,6 +94,4 @@ def test_a_problem_without_truth_does_not_mention_an_oracle(run: Layout) -> None
 
 
 def test_a_problem_that_is_not_there_is_one_line(run: Layout) -> None:
-    result = CliRunner().invoke(app, ["show", str(run.folder), "nowhere"])
-    assert (result.exit_code, result.output.count("\n")) == (2, 1)
-    assert "lists them" in result.output
+    assert "lists them" in refused("show", run.folder, "nowhere")

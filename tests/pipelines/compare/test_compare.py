@@ -3,11 +3,10 @@
 from pathlib import Path
 
 import pytest
+from command_line import refused
 from fakes import verdict_of
-from scripted_rows import curated_run
-from typer.testing import CliRunner
+from scripted_rows import curated_run, scripted_rows
 
-from stepforge.cli import app
 from stepforge.labelers import MathShepherd
 from stepforge.pipelines.compare.compare import compare, comparison_text
 from stepforge.schemas.labeled import LabeledProblem
@@ -15,8 +14,6 @@ from stepforge.schemas.labeled import LabeledProblem
 
 @pytest.fixture(scope="module")
 def rows() -> list[LabeledProblem]:
-    from scripted_rows import scripted_rows
-
     return scripted_rows([MathShepherd(k=4)], 12, error_rate=0.2)
 
 
@@ -49,7 +46,5 @@ def test_runs_without_a_common_problem_are_refused_in_a_line(rows: list[LabeledP
     others = [row.problem.model_copy(update={"question": f"{row.problem.question}!"}) for row in rows[:3]]
     same_ids = [row.model_copy(update={"problem": other}) for row, other in zip(rows[:3], others, strict=True)]
     curated_run(tmp_path / "b", [*same_ids, *rows[3:6]], [])
-    result = CliRunner().invoke(app, ["compare", str(tmp_path / "a"), str(tmp_path / "b")])
-    assert result.exit_code == 2
-    assert "no labeled problem in common" in result.stderr
-    assert CliRunner().invoke(app, ["compare", str(tmp_path), str(tmp_path / "b")]).exit_code == 2
+    assert "no labeled problem in common" in refused("compare", tmp_path / "a", tmp_path / "b")
+    assert "not a run folder" in refused("compare", tmp_path, tmp_path / "b")

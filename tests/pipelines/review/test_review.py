@@ -7,11 +7,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from command_line import invoked, refused
 from starlette.testclient import TestClient
-from typer.testing import CliRunner
 from view_runs import HOST, Looking, a_finding, on
 
-from stepforge.cli import app
 from stepforge.labelers.oracle import oracle_verdict
 from stepforge.labelers.people_rule import PeopleRule, prior, standing, updated
 from stepforge.pipelines.review.agreement import cohens_kappa, disputed, review_figures
@@ -231,22 +230,20 @@ def test_people_change_the_labels_they_speak_of_and_no_others(layout: Layout, ro
 
 
 def test_relabel_applies_the_findings_and_says_what_changed(layout: Layout, rows: list[LabeledProblem]) -> None:
-    nothing = CliRunner().invoke(app, ["relabel", str(layout.folder), "--rule", "people"])
-    assert nothing.exit_code == 2
+    assert "there are no findings" in refused("relabel", layout.folder, "--rule", "people")
     row = next(r for r in rows if r.solutions[0].verdict.first_error is None and len(r.solutions[0].rollout.steps) > 2)
     add_findings(layout, [on(row, 0, 1, "wrong", name) for name in ("anna", "ben")])
-    done = CliRunner().invoke(app, ["relabel", str(layout.folder), "--rule", "people"])
-    assert done.exit_code == 0, done.output
+    code, said = invoked("relabel", layout.folder, "--rule", "people")
+    assert code == 0, said
     report = json.loads((layout.folder / "relabeled" / "people" / "report.json").read_text())
     assert report["reviewed"] == {"solutions": 1, "changed": 1, "withdrawn": 0}
-    assert f"people reviewed 1 of {4 * len(rows)} solutions and changed 1 label" in done.output
+    assert f"people reviewed 1 of {4 * len(rows)} solutions and changed 1 label" in said
 
 
 def test_a_model_condenses_the_queued_steps_and_a_reviewer_sees_who_wrote_it(layout: Layout) -> None:
-    done = CliRunner().invoke(app, ["review", str(layout.folder), "--top", "9", "--condense"])
-    assert done.exit_code == 0 and "condensed: 10 more steps by scripted, no model" in done.output, done.output
-    again = CliRunner().invoke(app, ["review", str(layout.folder), "--condense"])
-    assert "condensed: 0 more steps\n" in again.output
+    code, said = invoked("review", layout.folder, "--top", "9", "--condense")
+    assert code == 0 and "condensed: 10 more steps by scripted, no model" in said, said
+    assert "condensed: 0 more steps\n" in invoked("review", layout.folder, "--condense")[1]
     texts = read_condensed(layout)
     with Looking(layout) as client:
         page = client.get("/review/1").text
@@ -254,4 +251,4 @@ def test_a_model_condenses_the_queued_steps_and_a_reviewer_sees_who_wrote_it(lay
     assert "checked by nobody" in page and read_findings(layout).all == []
     own = layout.run_file.read_text().replace('kind = "scripted"', 'kind = "somebody.engines:Theirs"')
     layout.run_file.write_text(own)
-    assert CliRunner().invoke(app, ["review", str(layout.folder), "--condense"]).exit_code == 2
+    assert refused("review", layout.folder, "--condense")

@@ -5,9 +5,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from typer.testing import CliRunner
+from command_line import invoked
 
-from stepforge.cli import app
 from stepforge.pipelines.scoring.calibration import fitted
 from stepforge.pipelines.scoring.cases import cases_on
 
@@ -39,9 +38,7 @@ def test_figures_are_those_counted_by_hand(tmp_path: Path) -> None:
     on, scores = tmp_path / "prmbench.jsonl", tmp_path / "scores.jsonl"
     on.write_text("\n".join(map(json.dumps, ROWS)) + "\n")
     scores.write_text("\n".join(json.dumps({"id": k, "scores": v}) for k, v in SCORES.items()) + "\n")
-    answer = CliRunner().invoke(app, ["score", str(scores), "--on", str(on), "--json"])
-    assert answer.exit_code == 0, answer.output
-    found = {one["name"]: one for one in json.loads(answer.stdout)["prm_scores"]}
+    found = {one["name"]: one for one in json.loads(invoked("score", scores, "--on", on, "--json")[1])["prm_scores"]}
     assert [found[name]["score"] for name in ("circular", "redundency")] == [100, 0]
     assert found["simplicity"]["score"] == 50
     assert found["multi_solutions"]["score"] == pytest.approx(100 * 2 / 3), "no wrong step: one F1 only"
@@ -49,7 +46,7 @@ def test_figures_are_those_counted_by_hand(tmp_path: Path) -> None:
     assert found["all"]["right_f1"] == pytest.approx(100 * 4 / 7)
     assert found["all"]["wrong_f1"] == pytest.approx(100 * 4 / 7)
     assert (found["all"]["steps"], found["all"]["wrong_steps"]) == (7, 3)
-    assert "PRMScore" in CliRunner().invoke(app, ["score", str(scores), "--on", str(on)]).stdout
+    assert "PRMScore" in invoked("score", scores, "--on", on)[1]
 
 
 def test_numbers_before_steps_and_second_copies_are_left_out(tmp_path: Path) -> None:

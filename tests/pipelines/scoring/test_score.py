@@ -7,10 +7,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from command_line import invoked
 from scripted_rows import curated_run, scripted_rows
-from typer.testing import CliRunner
 
-from stepforge.cli import app
 from stepforge.labelers import ChangePoint
 from stepforge.pipelines.scorers import named_scorer
 from stepforge.pipelines.scoring.best_of_n import any_right, ballot, best, choices, curves, majority, weighted
@@ -50,13 +49,12 @@ def test_published_figures_come_out_of_recorded_scores_to_the_last_digit(
     model: str, exact: int, left: int, error_acc: str, correct_acc: str, f1: str, tmp_path: Path
 ) -> None:
     path = _recorded(tmp_path / "scores.jsonl", exact, left)
-    answer = CliRunner().invoke(app, ["score", str(path), "--on", str(path), "--threshold", "0.5", "--json"])
-    assert answer.exit_code == 0, answer.output
-    (subset,) = json.loads(answer.stdout)["first_errors"]["subsets"]
+    words = ("score", path, "--on", path, "--threshold", "0.5")
+    (subset,) = json.loads(invoked(*words, "--json")[1])["first_errors"]["subsets"]
     assert (subset["subset"], subset["erroneous"], subset["clean"]) == ("gsm8k", GSM8K_ERRONEOUS, GSM8K_CLEAN)
     assert [f"{subset[k]:.1f}" for k in ("error_accuracy", "correct_accuracy", "f1")] == [error_acc, correct_acc, f1]
-    text = CliRunner().invoke(app, ["score", str(path), "--on", str(path), "--threshold", "0.5"]).stdout
-    assert f"{error_acc}" in text and f"{f1} (" in text, model
+    _, text = invoked(*words)
+    assert error_acc in text and f"{f1} (" in text, model
 
 
 def test_the_threshold_is_the_best_on_gsm8k_and_holds_for_the_others() -> None:

@@ -7,10 +7,9 @@ from typing import Any
 
 import httpx
 import pytest
-from typer.testing import CliRunner
+from command_line import refused
 
 import stepforge
-from stepforge.cli import app as command_line
 from stepforge.pipelines.verification import verdicts
 from stepforge.pipelines.verification.own_verifier import OwnVerifier
 from stepforge.pipelines.verification.service import verify_app
@@ -194,6 +193,4 @@ def test_symbolic_comparisons_of_many_items_share_the_processes(verifier: Answer
 
 
 def test_the_command_asks_for_serve() -> None:
-    answer = CliRunner().invoke(command_line, ["verify"])
-    assert answer.exit_code == 2
-    assert "--serve" in answer.stderr
+    assert "--serve" in refused("verify")

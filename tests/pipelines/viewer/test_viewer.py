@@ -2,7 +2,7 @@
 
 import html
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pyarrow.parquet as pq
@@ -114,25 +114,24 @@ def test_looking_writes_nothing(layout: Layout) -> None:
     assert files() == before
 
 
-def test_a_damaged_shard_is_named_and_the_rest_is_shown(rows: list[LabeledProblem], tmp_path: Path) -> None:
-    layout = a_view_run(tmp_path / "run", rows)
-    path = layout.shard("label", 1)
+def cut_short(path: Path) -> None:
     path.write_bytes(path.read_bytes()[:-40])
+
+
+def without_solutions(path: Path) -> None:
+    pq.write_table(pq.read_table(path).drop_columns("solutions"), path, write_page_checksum=True)
+
+
+@pytest.mark.parametrize("damage", [cut_short, without_solutions])
+def test_a_damaged_shard_is_named_and_the_rest_is_shown(
+    rows: list[LabeledProblem], tmp_path: Path, damage: Callable[[Path], None]
+) -> None:
+    layout = a_view_run(tmp_path / "run", rows)
+    damage(tmp_path / "run" / "labeled" / "part-00001.parquet")
     with Looking(layout) as client:
         page = client.get("/").text
         assert ids(page) == [row.problem.id for row in rows[:4]] and "damaged shard" in page
         assert client.get("/problem/label/1/0").status_code == 500
-
-
-def test_a_shard_of_other_columns_is_damaged(rows: list[LabeledProblem], tmp_path: Path) -> None:
-    layout = a_view_run(tmp_path / "run", rows)
-    path = layout.shard("label", 1)
-    table = pq.read_table(path)
-    kept = [name for name in table.column_names if name != "solutions"]
-    pq.write_table(table.select(kept), path, write_page_checksum=True)
-    with Looking(layout) as client:
-        page = client.get("/").text
-        assert ids(page) == [row.problem.id for row in rows[:4]] and "damaged shard" in page
 
 
 def test_a_folder_that_changes_under_the_viewer_is_survived(rows: list[LabeledProblem], tmp_path: Path) -> None:
