@@ -56,7 +56,6 @@ def _diagonal(
 
 
 def funnel(report: Report) -> Figure:
-    """How many problems passed each stage, and how many of their solutions can become rows."""
     data, table = [], [("came this far", "of", "count", "lost here")]
     planned = next((total.rows_in for total in report.stages.values()), 0)
     for stage, name in STAGES.items():
@@ -109,7 +108,6 @@ def accuracy(report: Report, truth: str) -> Figure | None:
 
 
 def agreement(report: Report) -> Figure | None:
-    """How often two labelers name the same step, where either finds one wrong."""
     pairs = [a for a in report.shape.agreement if a.same is not None]
     if not pairs:
         return None
@@ -131,7 +129,6 @@ def agreement(report: Report) -> Figure | None:
 
 
 def held_out(report: Report) -> Figure | None:
-    """Whether completions not used for labels reach the right answer as often as the values predict."""
     found = report.shape.held_out
     if not found:
         return None
@@ -200,7 +197,6 @@ def balance(report: Report) -> Figure:
 
 
 def calibration(one: Calibration) -> Figure:
-    """Whether one labeler's verdicts are right as often as their posterior says."""
     text = (
         f"{one.verdicts:,} verdicts of {one.labeler} by confidence. On the line it is right as often as it says, "
         f"below it is overconfident; the mean distance is {percent(one.mean_gap)}."

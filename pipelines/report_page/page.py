@@ -47,8 +47,6 @@ class Shown(NamedTuple):
 
 
 class LostReason(NamedTuple):
-    """Why problems were lost at a stage, how many, and examples."""
-
     stage: str
     how: str
     reason: str

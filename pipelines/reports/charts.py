@@ -17,8 +17,6 @@ BAR, OTHER, WHISKER, TEXT, GRID = "#4269d0", "#e0793b", "#222222", "#222222", "#
 
 
 class Bar(NamedTuple):
-    """One bar, with an interval if there is one."""
-
     name: str
     value: float
     low: float | None = None

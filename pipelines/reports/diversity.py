@@ -42,7 +42,6 @@ class Diversity:
             self._questions.append(row.problem.question)
 
     def figures(self) -> DiversityFigures:
-        """Return the figures; near-copies are None if rensa is not installed."""
         total = self._problems
         return DiversityFigures(
             problems=total,

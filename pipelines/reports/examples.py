@@ -43,7 +43,6 @@ class Choice:
         self._best: dict[str, list[tuple[float, int, int, int, str, int]]] = defaultdict(list)
 
     def add(self, shard: int, number: int, row: LabeledProblem, truths: Sequence[Verdict]) -> None:
-        """Take in a problem; ``truths`` are the oracle's verdicts on its solutions."""
         for i, (solution, truth) in enumerate(zip(row.solutions, truths, strict=True)):
             for kind, score in _kinds(solution, truth):
                 tie = seed_of("chosen", row.problem.id, solution.rollout.id)

@@ -53,8 +53,6 @@ class Calibration(Record):
 
 
 class Agreement(Record):
-    """Two labelers on the same solutions."""
-
     labelers: tuple[str, str]
     both_decide: int
     same: Share | None

@@ -61,7 +61,6 @@ class _Tally:
         self.contents = Contents()
 
     def add(self, shard: int, number: int, row: LabeledProblem, truths: list[Verdict]) -> None:
-        """Take in a labeled problem; ``truths`` are the oracle's verdicts on its solutions."""
         self.solutions += len(row.solutions)
         self._add_reviewed(row)
         self.abstained.update(_kind_of_reason(s.verdict) for s in row.solutions if s.verdict.abstained)

@@ -30,10 +30,9 @@ class ReviewerFigures(Record):
 
 
 class PairAgreement(Record):
-    """Two reviewers on the steps that both judged."""
-
     reviewers: tuple[str, str]
     steps: int
+    """Those that both judged."""
     agree: Share | None
     kappa: float | None
     """Agreement beyond chance: 0 at chance, 1 always. None if chance alone would always agree."""

@@ -41,8 +41,6 @@ PROMPT = (
 
 
 class CondensedStep(Record):
-    """One model's text about one step."""
-
     solution_id: str
     step: int
     text_digest: str

@@ -125,12 +125,6 @@ class Viewer:
             **about,
         )
 
-    def keys(self, request: Request) -> Response:
-        return self.html("keys")
-
-    def nothing(self, request: Request) -> Response:
-        return self.html("error", 404, title="Not found", text="there is nothing at this address")
-
     def _row(self, request: Request) -> tuple[Address, Row, Mapping[str, object]]:
         """Return the row at the address, and its neighbors in the list that it was opened from."""
         address = Address(*(request.path_params[name] for name in Address._fields))
@@ -173,11 +167,14 @@ class Viewer:
 
 
 def viewer_app(viewer: Viewer, token: str) -> ASGIApp:
+    def nothing(request: Request) -> Response:
+        raise IndexError("there is nothing at this address")
+
     at = "/problem/{stage}/{shard:int}/{row:int}"
     pages: list[tuple[str, Endpoint]] = [
         ("/", viewer.problems),
         ("/state", viewer.state),
-        ("/keys", viewer.keys),
+        ("/keys", lambda request: viewer.html("keys")),
         (at, viewer.problem),
         (f"{at}/tree", viewer.tree),
         (at + "/questions/{solution:int}", viewer.questions),
@@ -187,7 +184,7 @@ def viewer_app(viewer: Viewer, token: str) -> ASGIApp:
         *(Route(path, viewer.page(endpoint)) for path, endpoint in pages),
         *review_routes(viewer.desk, viewer.html, viewer.page),
         Mount("/static", StaticFiles(directory=HERE / "static")),
-        Route("/{rest:path}", viewer.nothing),
+        Route("/{rest:path}", viewer.page(nothing)),
     ]
     guarded = loopback_app(routes, token=token, meter=Meter("view"), limits=Limits(body_bytes=BODY_BYTES))
     return BrowserSession(guarded, token=token)
