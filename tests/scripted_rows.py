@@ -9,7 +9,7 @@ from run_files import a_run
 
 from stepforge.generators.families import ALL_FAMILIES
 from stepforge.generators.policy import PolicySettings, PromptedPolicy
-from stepforge.labelers import AnyPart
+from stepforge.labelers import AnyPart, MathShepherd
 from stepforge.labelers.evidence.replay import solved_part
 from stepforge.pipelines.datasets.writer import export_all
 from stepforge.pipelines.engines.scripted_engine import ScriptedEngine
@@ -26,6 +26,7 @@ from stepforge.pipelines.storage.layout import Layout, ShardStage
 from stepforge.pipelines.storage.shards import shard_metadata, write_shard
 from stepforge.schemas.labeled import LabeledProblem
 from stepforge.schemas.record import Record
+from stepforge.schemas.rollout import PeopleLabel
 
 FAMILY = next(part for part in ALL_FAMILIES if part().kind == "quantities")
 SEED = 11
@@ -50,6 +51,18 @@ def scripted_rows(parts: Sequence[AnyPart], count: int = 12, *, error_rate: floa
     made = _MADE.setdefault((repr(parts), error_rate), [])
     made += asyncio.run(further())
     return made[:count]
+
+
+def recorded() -> list[LabeledProblem]:
+    """Return a recording: problems with completions of every prefix."""
+    return scripted_rows([MathShepherd(k=4, root=4, right_solutions=False)], 8)
+
+
+def said_by_people(row: LabeledProblem, first_error: int | None) -> LabeledProblem:
+    """Return a problem whose solutions people judged alike."""
+    said = {"people": PeopleLabel(first_error=first_error)}
+    solutions = (s.model_copy(update={"rollout": s.rollout.model_copy(update=said)}) for s in row.solutions)
+    return row.model_copy(update={"solutions": tuple(solutions)})
 
 
 def write_stages(

@@ -17,11 +17,8 @@ def test_shared_beginnings_are_counted_by_their_length() -> None:
     assert found.text == "first step 1 of 3, first 2 steps 1 of 3, first 4 steps 0 of 3"
 
 
-def test_problems_are_not_compared_with_each_other() -> None:
+def test_neither_other_problems_nor_steps_that_are_not_there_are_compared() -> None:
     assert siblings([[rollout("x")], [rollout("x")]]).pairs == 0
-
-
-def test_a_solution_shorter_than_what_is_compared_shares_it_with_none() -> None:
     assert siblings([[rollout("x"), rollout("x")]]).shared == {1: 1}
 
 

@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 
 import numpy as np
-from scripted_rows import scripted_rows
+from scripted_rows import recorded, said_by_people
 
 from benchmarks.without_texts import without_texts
 from stepforge.labelers import ChangePoint, MathShepherd
@@ -14,19 +14,6 @@ from stepforge.pipelines.bench.bench import recorded_problems
 from stepforge.pipelines.bench.cases import bench_problem, replay
 from stepforge.pipelines.storage.shards import write_shard
 from stepforge.schemas.labeled import LabeledProblem
-from stepforge.schemas.rollout import PeopleLabel
-
-
-def recorded() -> list[LabeledProblem]:
-    return scripted_rows([MathShepherd(k=4, root=4, right_solutions=False)], 8)
-
-
-def blamed(row: LabeledProblem, step: int) -> LabeledProblem:
-    solutions = [
-        s.model_copy(update={"rollout": s.rollout.model_copy(update={"people": PeopleLabel(first_error=step)})})
-        for s in row.solutions
-    ]
-    return row.model_copy(update={"solutions": tuple(solutions)})
 
 
 def test_texts_are_gone_and_outcomes_stay() -> None:
@@ -43,7 +30,7 @@ def test_texts_are_gone_and_outcomes_stay() -> None:
 
 def test_a_labeler_that_reads_no_text_says_the_same(tmp_path: Path) -> None:
     part = MathShepherd(k=4, right_solutions=False)
-    rows = [blamed(row, 1) for row in recorded()]
+    rows = [said_by_people(row, 1) for row in recorded()]
     write_shard(tmp_path / "bare.parquet", [without_texts(row) for row in rows], LabeledProblem, {"stage": "label"})
     bare = recorded_problems(tmp_path / "bare.parquet")
     whole = [problem for problem in map(bench_problem, rows) if problem is not None]
@@ -53,7 +40,7 @@ def test_a_labeler_that_reads_no_text_says_the_same(tmp_path: Path) -> None:
 
 
 def test_results_that_right_rollouts_state_stay() -> None:
-    rows = [blamed(row, 1) for row in recorded()]
+    rows = [said_by_people(row, 1) for row in recorded()]
     counts = [
         ChangePoint().observed(solution_trajectory(s.rollout), stored_evidence(row)).results
         for row in (*rows, *map(without_texts, rows))

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import pytest
-from scripted_rows import scripted_rows
+from scripted_rows import recorded, said_by_people
 
 from stepforge.labelers import MathShepherd
 from stepforge.pipelines.bench.bench import bench_labelers, bench_problems, recorded_problems
@@ -12,22 +12,9 @@ from stepforge.pipelines.bench.settings import read_bench_file
 from stepforge.pipelines.storage.shards import write_shard
 from stepforge.schemas.errors import BadInput
 from stepforge.schemas.labeled import LabeledProblem
-from stepforge.schemas.rollout import PeopleLabel
 
 REPOSITORY = Path(__file__).parents[3]
 SMOKE = REPOSITORY / "pipelines/bench/labelers_smoke.toml"
-
-
-def recorded() -> list[LabeledProblem]:
-    return scripted_rows([MathShepherd(k=4, root=4, right_solutions=False)], 8)
-
-
-def without_errors(row: LabeledProblem) -> LabeledProblem:
-    clean = PeopleLabel(first_error=None)
-    solutions = [
-        s.model_copy(update={"rollout": s.rollout.model_copy(update={"people": clean})}) for s in row.solutions
-    ]
-    return row.model_copy(update={"solutions": tuple(solutions)})
 
 
 def test_the_recording_in_the_repository_is_replayed_without_its_texts() -> None:
@@ -43,7 +30,7 @@ def test_cascades_are_swept_beside_single_labelers() -> None:
 
 
 def test_a_recording_without_a_known_first_error_is_one_line(tmp_path: Path) -> None:
-    clean = [without_errors(row) for row in recorded()]
+    clean = [said_by_people(row, None) for row in recorded()]
     write_shard(tmp_path / "clean.parquet", clean, LabeledProblem, {"stage": "label"})
     with pytest.raises(BadInput, match="no first error is known"):
         bench_labelers(SMOKE, tmp_path, tmp_path / "x.json", say=print, recordings=[tmp_path / "clean.parquet"])

@@ -5,12 +5,12 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+from run_files import a_run
 from scripted_rows import curated_run, scripted_rows
 
 from stepforge.labelers import MathShepherd
 from stepforge.pipelines.commands.cross_rounds import cross_round_pairs
 from stepforge.pipelines.commands.rounds import run_rounds
-from stepforge.pipelines.settings.run_settings import parse_settings
 from stepforge.schemas.labeled import LabeledProblem
 
 PARTS = [MathShepherd(k=1)]
@@ -38,14 +38,9 @@ def test_the_right_side_is_of_another_round_than_the_wrong_one(tmp_path: Path) -
 
 
 def test_rounds_on_the_same_problems_write_their_pairs(tmp_path: Path) -> None:
-    train = {"command": ["{python}", "-c", "import pathlib, sys; pathlib.Path(sys.argv[1], 'config.json').touch()"]}
-    settings: dict[str, Any] = {
-        "generate": [{"kind": "quantities"}],
-        "engine": {"kind": "transformers"},
-        "label": [{"kind": "omega_prm"}],
-        "export": [{"kind": "preference"}],
-        "train": {"command": [*train["command"], "{out}"], "same_problems": True},
-    }
+    trainer = "import pathlib, sys; pathlib.Path(sys.argv[1], 'config.json').touch()"
+    train = {"command": ["{python}", "-c", trainer, "{out}"], "same_problems": True}
+    settings = a_run(engine={"kind": "transformers"}, export=[{"kind": "preference"}], train=train)
     seeds = []
 
     def run_all(run: Any, folder: Path) -> Any:
@@ -53,7 +48,7 @@ def test_rounds_on_the_same_problems_write_their_pairs(tmp_path: Path) -> None:
         curated_run(folder, EARLY if len(seeds) == 1 else LATE, [])
         return SimpleNamespace(stages={}, labelers={}, cost=SimpleNamespace(generated_tokens=0), exports={})
 
-    first, second = run_rounds(parse_settings(settings, "test"), tmp_path, 2, run_all)
+    first, second = run_rounds(settings, tmp_path, 2, run_all)
     lines = (tmp_path / "cross_round_pairs.jsonl").read_text().splitlines()
     assert len(set(seeds)) == 1
     assert (first.cross_round_pairs, second.cross_round_pairs) == (0, len(lines))

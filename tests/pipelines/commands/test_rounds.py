@@ -10,6 +10,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+import run_files
 from imported_later import Later
 
 from stepforge.pipelines.commands.rounds import rounds_text, run_rounds, trained, trained_scorer
@@ -17,7 +18,6 @@ from stepforge.pipelines.reports.records import DatasetRows
 from stepforge.pipelines.run_folder.ledger import StageTotal
 from stepforge.pipelines.scorers import QwenPrm, Surprise
 from stepforge.pipelines.settings.run_file import RunFile, Training
-from stepforge.pipelines.settings.run_settings import parse_settings
 from stepforge.schemas.errors import BadInput, RunFailed
 
 heads = Later("stepforge.pipelines.scorers.surprise_head")
@@ -25,14 +25,9 @@ TRAIN = "import pathlib, sys; out = pathlib.Path(sys.argv[1]); (out / 'config.js
 
 
 def a_run(**changes: Any) -> RunFile:
-    settings: dict[str, Any] = {
-        "generate": [{"kind": "quantities"}],
-        "engine": {"kind": "transformers"},
-        "label": [{"kind": "omega_prm"}],
-        "export": [{"kind": "stepwise"}],
-        "train": {"command": ["{python}", "-c", TRAIN, "{out}", "{model} on {data}"]},
-    }
-    return parse_settings(settings | changes, "test")
+    train = {"command": ["{python}", "-c", TRAIN, "{out}", "{model} on {data}"]}
+    settings = {"engine": {"kind": "transformers"}, "export": [{"kind": "stepwise"}], "train": train}
+    return run_files.a_run(**settings | changes)
 
 
 class Runs:

@@ -88,19 +88,13 @@ def test_intervals_hold_the_finished_run_about_as_often_as_they_say(monkeypatch:
     assert 42 <= held <= 49
 
 
-def test_nothing_kept_has_no_price() -> None:
-    problems = [problem(i, Random(i))._replace(kept=False, labeled_steps=0) for i in range(10)]
-    found = forecast(a_pilot(problems), SIZE, seed=1)
-    assert found["rows.kept"].estimate == 0
-    assert not any(name.startswith("per_") for name in found)
-
-
-def test_nothing_vetted_is_forecast_as_such() -> None:
+def test_nothing_vetted_costs_its_solutions_and_has_no_price() -> None:
     nothing = {"vetted": False, "kept": False, "labeled_steps": 0, "label": {}, "label_pooling": {}}
     problems = [problem(i, Random(i))._replace(**nothing) for i in range(10)]
     found = forecast(a_pilot(problems), SIZE, seed=1)
-    assert found["rows.vetted"].high == 0
+    assert found["rows.vetted"].high == found["rows.kept"].estimate == 0
     assert found["total.rollouts"].estimate == found["solve.rollouts"].estimate == 20_000
+    assert not any(name.startswith("per_") for name in found)
 
 
 def test_no_engine_is_faster_than_its_workers_own_thread() -> None:

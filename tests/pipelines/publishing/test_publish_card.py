@@ -45,14 +45,11 @@ def test_a_card_that_was_changed_elsewhere_on_the_hub_is_not_overwritten(
     run: Path, larger: Path, hub: LoopbackHub
 ) -> None:
     published(run)
-    on_the_hub(hub, lambda card: card.replace("# Process supervision data", "# Our data"))
-    head = hub.repos[REPO].branches["main"]
-    with pytest.raises(BadInput, match=r"README\.md on the Hub was changed outside its kept section"):
-        published(larger)
-    on_the_hub(hub, lambda card: "# By hand\n")
-    with pytest.raises(BadInput, match=r"README\.md on the Hub was changed outside its kept section"):
-        published(larger)
-    assert hub.repos[REPO].main_history[1].parent == head or hub.commits_sent == 1
+    for changed in (lambda card: card.replace("# Process supervision data", "# Our data"), lambda card: "# By hand\n"):
+        on_the_hub(hub, changed)
+        with pytest.raises(BadInput, match=r"README\.md on the Hub was changed outside its kept section"):
+            published(larger)
+    assert hub.commits_sent == 1
 
 
 def test_text_in_both_kept_sections_is_not_chosen_between(run: Path, copy: Path, hub: LoopbackHub) -> None:
