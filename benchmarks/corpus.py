@@ -63,7 +63,6 @@ def write_corpus(path: Path, rows: int) -> None:
 
 
 def settings(folder: Path) -> RunFile:
-    """Return a run file that reads it all."""
     files = [f"generate.0.path='{folder / CORPUS}'", f"vet.2.against=['{folder / TEST_SET}']"]
     return read_run_file(Path(__file__).with_suffix(".toml"), files)
 

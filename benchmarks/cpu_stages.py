@@ -67,8 +67,6 @@ SOME = tuple(export["kind"] for export in RUN["export"])
 
 
 class Run(NamedTuple):
-    """A run folder and what it is made of."""
-
     settings: RunFile
     layout: Layout
     plan: list[ShardPlan]

@@ -35,7 +35,6 @@ def quality(n: LabelFigures) -> tuple[str, ...]:
 
 
 def show(title: str, found: Mapping[tuple[str, str], LabelFigures]) -> None:
-    """Print a row for each (slice, labeler)."""
     print(f"| {' | '.join((title, *HEAD, 'abstained'))} |\n|{'---|' * (len(HEAD) + 2)}")
     for (name, labeler), figures in found.items():
         print(f"| {' | '.join((name, f'`{labeler}`', *quality(figures)))} |")

@@ -56,8 +56,6 @@ CHAT = PolicySettings(
 
 
 class Request(NamedTuple):
-    """One rollout that labeling asked for."""
-
     token_ids: tuple[int, ...]
     seed: int
     tokens: int
@@ -102,8 +100,6 @@ class Labeling(NamedTuple):
 
 
 class Recorder(WrappedEngine):
-    """An engine that keeps what passes through it."""
-
     def __init__(self, vllm: VllmEngine) -> None:
         super().__init__(vllm)
         self.vllm = vllm

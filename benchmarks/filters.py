@@ -167,19 +167,14 @@ def _told(dropped: set[str], rows: int) -> dict[str, str]:
     return {"planted found": f"{hits / planted:.4f}", "others": f"{(len(dropped) - hits) / (rows - planted):.4f}"}
 
 
-def main(
-    rows: int = 20_000,
-    only: Annotated[list[str] | None, typer.Option()] = None,
-    inside: Annotated[str, typer.Option(hidden=True)] = "",
-) -> None:
-    """``only``: filters to measure."""
+def main(rows: int = 20_000, inside: Annotated[str, typer.Option(hidden=True)] = "") -> None:
     if inside:
         with tempfile.TemporaryDirectory() as folder:
             print(json.dumps(over_run(inside, rows, Path(folder)) if inside in CORPUS else by_row(inside, rows)))
         return
     print(machine())
     print(f"{'filter':20} {'rows':>9} {'CPU s':>8} {'rows/s':>9} {'MiB':>7} {'dropped':>8}")
-    for name in only or [*CORPUS, "contamination", *VET, *CURATE]:
+    for name in [*CORPUS, "contamination", *VET, *CURATE]:
         command = [sys.executable, "-m", "benchmarks.filters", "--rows", str(rows), "--inside", name]
         done = subprocess.run(command, check=True, capture_output=True, text=True)
         f = json.loads(done.stdout.splitlines()[-1])

@@ -19,7 +19,6 @@ import typer
 from benchmarks.embedded_policy.free_lines import Line
 from benchmarks.embedded_policy.free_solutions import free_solution
 from benchmarks.embedded_policy.long_lines import tokens_of
-from stepforge.generators.draft import Draft
 from stepforge.generators.families import ALL_FAMILIES
 from stepforge.generators.family import Family
 from stepforge.labelers.oracle import judge
@@ -79,14 +78,11 @@ def shared_beginnings(family: AnyFamily, count: int, wording: Wording) -> tuple[
     pairs = first = four = 0
     for i in range(count):
         draft, _ = drawn_family(family, wording).draw(SEED, i)
-        siblings = [_honest(draft, rng_of("sibling", i, j), long=wording == "long") for j in range(SIBLINGS)]
-        for a, b in combinations(siblings, 2):
+        rngs, long = [rng_of("sibling", i, j) for j in range(SIBLINGS)], wording == "long"
+        drawn = (free_solution(draft, rng, slip_share=0, repair_share=0, long=long) for rng in rngs)
+        for a, b in combinations([[line.text for line in lines] for lines in drawn], 2):
             pairs, first, four = pairs + 1, first + (a[0] == b[0]), four + (a[:4] == b[:4])
     return pairs, first, four
-
-
-def _honest(draft: Draft, rng: Random, *, long: bool) -> list[str]:
-    return [line.text for line in free_solution(draft, rng, slip_share=0, repair_share=0, long=long)]
 
 
 def _say_counts(part: Part, solutions: list[Judged]) -> None:

@@ -26,8 +26,6 @@ Pair = tuple[str, str]
 
 
 class Rate(NamedTuple):
-    """How fast answers were graded."""
-
     per_second: float
     per_processor_second: float
     """On a crowded machine the better measure: what one core does in a second that it has for this alone."""
@@ -68,7 +66,6 @@ def ours(pairs: list[Pair]) -> int:
 
 
 def math_verify(pairs: list[Pair]) -> int:
-    """Return how many pairs Math-Verify calls correct."""
     import logging
 
     from math_verify import parse, verify

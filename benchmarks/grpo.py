@@ -76,7 +76,6 @@ def by_reward_model() -> Blame:
 
 
 def by_truth(asked: Sequence[Problem]) -> Blame:
-    """Blame the true first error."""
     known = {p.question.strip(): p for p in asked}
 
     async def blame(question: str, lines: list[str]) -> int:

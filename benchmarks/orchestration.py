@@ -27,8 +27,6 @@ RUN_FILE = Path(__file__).with_suffix(".toml")
 
 
 class Measured(NamedTuple):
-    """One run."""
-
     rollouts: int
     seconds: float
     engine_seconds: float

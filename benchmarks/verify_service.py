@@ -92,8 +92,6 @@ async def throughput(client: httpx.AsyncClient, seconds: float) -> float:
 
 
 class Answered(NamedTuple):
-    """One batch under attack."""
-
     parts: list[Part]
     outcomes: list[str]
     seconds: float

@@ -50,8 +50,6 @@ def asked_of(problems: int, wording: Wording | None) -> list[tuple[str, int, Pro
 
 
 class Size(NamedTuple):
-    """How much is sampled."""
-
     problems: int
     """Of a family and level."""
     solutions: int

@@ -17,7 +17,6 @@ _ANSWERED = re.compile(r"(?<=>>)( = [^\n]*\n)")
 
 
 def right(worked: Worked) -> list[Piece]:
-    """Return the reference solution."""
     return _learned([*worked.lines, f"Answer: {worked.answer}"])
 
 

@@ -26,8 +26,6 @@ _NUMBER = re.compile(r"\d+")
 
 
 class Check(NamedTuple):
-    """A prompt and the verdict that answers it."""
-
     prompt: str
     critique: str
 

@@ -70,7 +70,6 @@ def labels_of(part: Labeler, problems: Sequence[BenchProblem]) -> list[LabeledPr
 
 
 def read_all(problems: Sequence[BenchProblem], model: str) -> Read:
-    """Return the policy's reading of every solution."""
     found = sorted({text for p in problems for text in texts(solved_part(p.row))})
     return dict(zip(found, read_solutions(Surprise(model=model, dtype="float32"), found), strict=True))
 
@@ -110,7 +109,6 @@ def _trained(labels: Sequence[LabeledProblem], read: Read, chosen: Exam, judged:
 
 
 def joined(parts: Sequence[Tally]) -> Tally:
-    """Return the tallies of several families as one."""
     return Tally(*(np.concatenate(column) for column in zip(*parts, strict=True)))
 
 

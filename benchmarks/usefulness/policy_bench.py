@@ -58,8 +58,6 @@ class Arm(NamedTuple):
 
 
 class Pool(NamedTuple):
-    """Problems of one purpose."""
-
     seed: int
     problems: int
     families: Sequence[Family]

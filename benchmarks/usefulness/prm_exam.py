@@ -24,8 +24,6 @@ Text = tuple[str, tuple[str, ...]]
 
 
 class Case(NamedTuple):
-    """A solution to be judged."""
-
     problem: int
     """Number of its problem within the exam."""
     text: Text

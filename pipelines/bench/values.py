@@ -8,6 +8,7 @@ own noise (literature: MSE minus V(1-V)/(K-1)), and the expected calibration err
 from collections.abc import Sequence
 from math import comb
 from random import Random
+from statistics import fmean
 from typing import NamedTuple
 
 from stepforge.labelers import ChangePoint
@@ -88,21 +89,21 @@ def estimates(row: LabeledProblem, count: int, truth: int, part: ChangePoint) ->
 
 
 def value_figures(found: Sequence[ValueEstimate]) -> dict[str, float]:
-    noise = _mean([e.truth * (1 - e.truth) / (e.trials - 1) for e in found])
-    floor = _mean([e.truth * (1 - e.truth) * e.trials / (e.trials - 1) for e in found])
+    noise = fmean([e.truth * (1 - e.truth) / (e.trials - 1) for e in found])
+    floor = fmean([e.truth * (1 - e.truth) * e.trials / (e.trials - 1) for e in found])
     result: dict[str, float] = {"prefixes": len(found)}
     for name in ("raw", "smoothed", "believed"):
         guesses = [getattr(e, name) for e in found]
-        error = _mean([(g - e.truth) ** 2 for g, e in zip(guesses, found, strict=True)]) - noise
+        error = fmean([(g - e.truth) ** 2 for g, e in zip(guesses, found, strict=True)]) - noise
         result[f"{name}_squared_error"] = round(error, 5)
         result[f"{name}_brier"] = round(error + floor, 5)
         result[f"{name}_ece"] = round(_calibration_error(guesses, [e.truth for e in found]), 5)
     for name in ("raw", "believed"):
         ends = [getattr(e, f"{name}_interval") for e in found]
         inside = [low <= e.truth <= high for (low, high), e in zip(ends, found, strict=True)]
-        result[f"{name}_coverage_90"] = round(_mean([float(x) for x in inside]), 4)
-        result[f"{name}_width_90"] = round(_mean([high - low for low, high in ends]), 4)
-    result["foretold_90"] = round(_mean([float(0.05 <= e.place <= 0.95) for e in found]), 4)
+        result[f"{name}_coverage_90"] = round(fmean([float(x) for x in inside]), 4)
+        result[f"{name}_width_90"] = round(fmean([high - low for low, high in ends]), 4)
+    result["foretold_90"] = round(fmean([float(0.05 <= e.place <= 0.95) for e in found]), 4)
     return result
 
 
@@ -116,17 +117,13 @@ def _calibration_error(guesses: Sequence[float], truths: Sequence[float]) -> flo
     pairs = sorted(zip(guesses, truths, strict=True))
     size = max(1, -(-len(pairs) // BINS))
     bins = [pairs[i : i + size] for i in range(0, len(pairs), size)]
-    gaps = [abs(_mean([g for g, _ in b]) - _mean([t for _, t in b])) * len(b) for b in bins]
+    gaps = [abs(fmean([g for g, _ in b]) - fmean([t for _, t in b])) * len(b) for b in bins]
     return sum(gaps) / len(pairs)
 
 
 def _share(rollouts: Sequence[Rollout]) -> tuple[int, int] | None:
     outcomes = [r.outcome for r in rollouts if r.outcome != "undetermined"]
     return (outcomes.count("correct"), len(outcomes)) if outcomes else None
-
-
-def _mean(values: Sequence[float]) -> float:
-    return sum(values) / len(values) if values else 0.0
 
 
 def coverage_curve(judged: Sequence[Judged]) -> dict[str, object]:
