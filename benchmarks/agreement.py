@@ -17,14 +17,13 @@ from typing import NamedTuple
 
 import typer
 
+from benchmarks.measured import with_interval
 from stepforge.filters import WrongReference
 from stepforge.filters.self_consistency import with_reference
 from stepforge.grading.verdict import decide
 from stepforge.grading.votes import refuted, vote_shares, voters
-from stepforge.pipelines.reports.text import with_interval
 from stepforge.pipelines.storage.layout import Layout
 from stepforge.pipelines.storage.shards import read_rows
-from stepforge.schemas.interval import share_of
 from stepforge.schemas.rollout import SolvedProblem
 
 TURNS = 20
@@ -62,12 +61,12 @@ def show_votes(rows: Sequence[SolvedProblem]) -> None:
     for count in (4, 8, 16):
         for sharpness in (0.0, 8.0, 32.0):
             found = votes(rows, count, sharpness)
-            right = share_of(sum(ok for _, ok in found), len(found))
+            right = with_interval(sum(ok for _, ok in found), len(found), ".3f")
             cells = []
             for edge in EDGES[2:]:
                 kept = [ok for share, ok in found if share >= edge - 1e-9]
                 cells.append(f"{sum(kept) / max(1, len(kept)):.3f} {len(kept) / len(found):.2f}")
-            print(f"{count:9} {sharpness:9}  {with_interval(right)} {'':33}{'  '.join(cells)}")
+            print(f"{count:9} {sharpness:9}  {right} {'':33}{'  '.join(cells)}")
     print(f"calibration = {calibration(votes(rows, 8, 0.0))}")
 
 

@@ -17,11 +17,10 @@ from typing import Annotated, NamedTuple
 
 import typer
 
+from benchmarks.measured import with_interval
 from benchmarks.rewordings import Rewording, renumbered, reworded, reworded_for_tuning
 from stepforge.filters.held_out import WAYS, HeldOutIndex, tokens_of
 from stepforge.generators.families import ALL_FAMILIES
-from stepforge.pipelines.reports.text import with_interval
-from stepforge.schemas.interval import share_of
 
 ALIKE = 0.4
 PLANTED = {"gsm8k": ("gsm8k_test_600.jsonl", "question", 150), "math": ("math500.jsonl", "problem", 150)}
@@ -58,7 +57,7 @@ def _questions(path: Path, column: str) -> list[str]:
 
 
 def _rate(found: int, of: int) -> str:
-    return f"{with_interval(share_of(found, of), '.4f')}, {found} of {of}"
+    return f"{with_interval(found, of, '.4f')}, {found} of {of}"
 
 
 def measure(split: Split, rewording: Rewording) -> None:

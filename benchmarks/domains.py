@@ -12,15 +12,14 @@ from typing import Annotated
 
 import typer
 
+from benchmarks.measured import with_interval
 from stepforge.pipelines.reports.records import LabelFigures, Report
-from stepforge.pipelines.reports.text import with_interval
-from stepforge.schemas.interval import share_of
 
 HEAD = ("labeler", "first error exact, wrong answer", "no error found in clean ones", "error found, right answer")
 
 
 def share(part: float, whole: int) -> str:
-    return f"{with_interval(share_of(round(part), whole), '.2f')} of {whole}" if whole else "none"
+    return f"{with_interval(round(part), whole, '.2f')} of {whole}" if whole else "none"
 
 
 def quality(n: LabelFigures) -> tuple[str, ...]:

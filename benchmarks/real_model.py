@@ -15,12 +15,11 @@ from statistics import median
 import typer
 
 from benchmarks.embedded_policy.siblings import right_and_any
+from benchmarks.measured import with_interval
 from stepforge.pipelines.progress.status import fresh_report, open_run
 from stepforge.pipelines.reports.people import people_verdict
-from stepforge.pipelines.reports.text import with_interval
 from stepforge.pipelines.storage.shards import read_rows
 from stepforge.schemas.errors import BadInput
-from stepforge.schemas.interval import share_of
 from stepforge.schemas.labeled import COMPLETIONS, LabeledProblem, LabeledSolution, Verdict
 from stepforge.schemas.rollout import SolvedProblem
 
@@ -116,7 +115,7 @@ def share(hits: Iterable[bool]) -> str:
     """Return a count, a share and its 95 % interval."""
     found = list(hits)
     shown = f"{sum(found)} of {len(found)}"
-    return f"{shown}: {with_interval(share_of(sum(found), len(found)), '.2f')}" if found else shown
+    return f"{shown}: {with_interval(sum(found), len(found), '.2f')}" if found else shown
 
 
 def spread(values: Sequence[int]) -> str:

@@ -17,6 +17,7 @@ from random import Random
 import typer
 
 from benchmarks.agreement import read
+from benchmarks.measured import with_interval
 from stepforge.generators.policy import PolicySettings, PromptedPolicy
 from stepforge.generators.problem_sets import SourceItem
 from stepforge.generators.written import Refused, Written
@@ -24,8 +25,6 @@ from stepforge.generators.written.source import Seeds
 from stepforge.grading.verdict import decide
 from stepforge.pipelines.grading.grader import PooledGrader
 from stepforge.pipelines.library.own_function import FunctionEngine
-from stepforge.pipelines.reports.text import with_interval
-from stepforge.schemas.interval import share_of
 from stepforge.schemas.rollout import SolvedProblem
 
 THRESHOLDS = (0.5, 0.625, 0.75, 0.875, 1.0)
@@ -80,7 +79,7 @@ def main(run: Path) -> None:
     for threshold in THRESHOLDS:
         settled, wrong, refused = asyncio.run(settle(rows, threshold))
         tried = settled + refused["its solutions do not agree"]
-        settled_wrong = with_interval(share_of(wrong, settled), ".4f")
+        settled_wrong = with_interval(wrong, settled, ".4f")
         del refused["its solutions do not agree"]
         print(
             f"agreement {threshold:5} settled {settled / tried:.3f} of {tried}, wrong {settled_wrong}; "
