@@ -10,9 +10,8 @@ from typing import NamedTuple
 
 from stepforge.labelers import Labeler
 from stepforge.labelers.evidence.replay import completions_by_prefix, solved_part
-from stepforge.labelers.oracle import oracle_verdict
 from stepforge.pipelines.reports.label_accuracy import Judged
-from stepforge.pipelines.reports.people import in_half, people_verdict
+from stepforge.pipelines.reports.people import in_half, known_truth
 from stepforge.schemas.labeled import Cost, LabeledProblem, Verdict
 from stepforge.schemas.problem import Problem
 from stepforge.schemas.protocols import Completion, Sampling
@@ -111,7 +110,7 @@ class Outcome(NamedTuple):
 
 def bench_problem(row: LabeledProblem) -> BenchProblem | None:
     """Return a problem with its truth; None if there is none, or if a prefix was not recorded."""
-    truths = tuple(people_verdict(s.rollout) or oracle_verdict(row.problem, s.rollout) for s in row.solutions)
+    truths = tuple(known_truth(row.problem, s.rollout) for s in row.solutions)
     if all(truth.abstained for truth in truths) or not _dense(row):
         return None
     source = row.problem.source

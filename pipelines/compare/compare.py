@@ -10,11 +10,10 @@ from typing import NamedTuple
 import numpy as np
 
 from stepforge.labelers import speaking
-from stepforge.labelers.oracle import oracle_verdict
 from stepforge.pipelines.bench.measure import Array, difference, holm, ratio, resamples, rounded
 from stepforge.pipelines.progress.status import open_run
 from stepforge.pipelines.reports.label_accuracy import Judged, counted
-from stepforge.pipelines.reports.people import people_verdict
+from stepforge.pipelines.reports.people import known_truth
 from stepforge.pipelines.reports.text import figure, table, with_interval
 from stepforge.pipelines.storage.layout import Layout
 from stepforge.pipelines.storage.shards import read_rows
@@ -125,18 +124,13 @@ def _judged(labeler: str | None, hit: str, among: str) -> Counted:
         marks = counted(
             Judged(verdict, truth, s.rollout.outcome == "correct")
             for s in row.solutions
-            if s.rollout.outcome != "undetermined" and (truth := _truth(row, s)) is not None
+            if s.rollout.outcome != "undetermined" and not (truth := known_truth(row.problem, s.rollout)).abstained
             for verdict in (s.verdict, *(s.others if labeler else ()))
             if labeler in (None, verdict.labeler)
         )
         return marks[hit], marks[among]
 
     return counts
-
-
-def _truth(row: LabeledProblem, solution: LabeledSolution) -> Verdict | None:
-    truth = people_verdict(solution.rollout) or oracle_verdict(row.problem, solution.rollout)
-    return None if truth.abstained else truth
 
 
 def _spent(amount: str) -> Counted:

@@ -11,10 +11,12 @@ from collections.abc import Sequence
 from hashlib import sha256
 from math import floor
 
+from stepforge.labelers.oracle import oracle_verdict
 from stepforge.pipelines.reports.label_accuracy import Judged, counted, judge_problem, label_figures, step_auc
 from stepforge.pipelines.reports.records import AgainstFigures, ErrorSetFigures
 from stepforge.schemas.interval import share_of
 from stepforge.schemas.labeled import LabeledProblem, StepClass, Verdict
+from stepforge.schemas.problem import Problem
 from stepforge.schemas.rollout import Rollout
 
 _NOBODY = Verdict(labeler="people", first_error=None, abstained=True, reason="nobody judged it")
@@ -84,6 +86,11 @@ def people_verdict(rollout: Rollout) -> Verdict | None:
     for i, rating in enumerate(said.ratings):
         classes[i] = "unknown" if rating is None else "wrong" if rating < 0 else "right"
     return Verdict(labeler="people", first_error=said.first_error, classes=tuple(classes))
+
+
+def known_truth(problem: Problem, rollout: Rollout) -> Verdict:
+    """People's verdict on a solution, else the oracle's; an abstention if there is neither."""
+    return people_verdict(rollout) or oracle_verdict(problem, rollout)
 
 
 class ErrorSets:

@@ -7,10 +7,9 @@ from pathlib import Path
 
 from pydantic import Field, ValidationError
 
-from stepforge.labelers.oracle import oracle_verdict
 from stepforge.pipelines.inputs.tables import rows_of
 from stepforge.pipelines.progress.status import open_run
-from stepforge.pipelines.reports.people import people_verdict
+from stepforge.pipelines.reports.people import known_truth
 from stepforge.pipelines.scoring import prm_bench
 from stepforge.pipelines.storage.shards import read_rows
 from stepforge.pipelines.storage.store import place_of
@@ -136,7 +135,7 @@ def run_cases(where: str, labeler: str | None) -> Iterator[Case]:
     for path in layout.shards("label"):
         for row in read_rows(path, LabeledProblem, without=COMPLETIONS):
             for solution in row.solutions:
-                truth = people_verdict(solution.rollout) or oracle_verdict(row.problem, solution.rollout)
+                truth = known_truth(row.problem, solution.rollout)
                 if not truth.abstained and solution.rollout.outcome != "undetermined" and solution.rollout.steps:
                     yield _case(row, solution, truth, labeler)
 
