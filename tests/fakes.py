@@ -12,7 +12,7 @@ from stepforge.pipelines.grading.grader import PooledGrader
 from stepforge.pipelines.storage.shards import write_shard
 from stepforge.schemas.labeled import Verdict
 from stepforge.schemas.problem import Problem
-from stepforge.schemas.protocols import Completion, EngineIdentity, Message, Prompt, Sampling
+from stepforge.schemas.protocols import Completion, EngineIdentity, Message, Prompt, Sampling, StepScores
 from stepforge.schemas.rollout import Outcome, PolicyIdentity, Rollout, SolvedProblem, Step
 
 IDENTITY = PolicyIdentity(
@@ -94,6 +94,21 @@ class EqualGrader:
 
     async def grade(self, problem: Problem, answers: Sequence[str | None]) -> list[Outcome]:
         return ["correct" if answer == problem.answer else "wrong" for answer in answers]
+
+
+class KnownScorer:
+    """A reward model that gives each step what a function says of its text."""
+
+    identity = EngineIdentity(model="known", digest="", engine="test", version="")
+
+    def __init__(self, of_step: Callable[[str], float]) -> None:
+        self.of_step = of_step
+
+    async def score(self, question: str, solutions: Sequence[Sequence[str]]) -> list[StepScores]:
+        return [StepScores(scores=tuple(map(self.of_step, steps))) for steps in solutions]
+
+    async def close(self) -> None:
+        return None
 
 
 class NamedEngine(TextEngine):

@@ -5,12 +5,11 @@ from collections.abc import Sequence
 from typing import Any
 
 import pytest
-from fakes import EqualGrader, KnownPolicy, a_problem
+from fakes import EqualGrader, KnownPolicy, KnownScorer, a_problem
 from pydantic import TypeAdapter
 
 from stepforge.generators.search import AnySearch, Asked, Beam, BestOfN, Found, Mcts
 from stepforge.schemas.problem import Problem
-from stepforge.schemas.protocols import EngineIdentity, StepScores
 from stepforge.schemas.rollout import Rollout, Step
 
 
@@ -48,20 +47,9 @@ class _Letters(KnownPolicy):
         )
 
 
-class _LikesA:
-    """A reward model that knows that A is right."""
-
-    identity = EngineIdentity(model="m", digest="", engine="test", version="")
-
-    async def score(self, question: str, solutions: Sequence[Sequence[str]]) -> list[StepScores]:
-        return [StepScores(scores=tuple(0.9 if step == "A" else 0.1 for step in steps)) for steps in solutions]
-
-    async def close(self) -> None:
-        return None
-
-
-def _search(search: Any, policy: _Letters, scorer: Any = None) -> Found:
-    asked = Asked(a_problem(), policy, EqualGrader(), scorer or _LikesA(), 3)
+def _search(search: Any, policy: _Letters) -> Found:
+    likes_a = KnownScorer(lambda step: 0.9 if step == "A" else 0.1)
+    asked = Asked(a_problem(), policy, EqualGrader(), likes_a, 3)
     found: Found = asyncio.run(search(asked))
     return found
 

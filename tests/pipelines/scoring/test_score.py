@@ -2,12 +2,12 @@
 
 import asyncio
 import json
-from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 import pytest
 from command_line import invoked
+from fakes import KnownScorer
 from scripted_rows import curated_run, scripted_rows
 
 from stepforge.labelers import ChangePoint
@@ -19,7 +19,6 @@ from stepforge.pipelines.scoring.first_errors import best_threshold, first_below
 from stepforge.pipelines.scoring.probes import altered, confident, padded, probe_all, restated
 from stepforge.pipelines.scoring.score import ScoreRequest, score
 from stepforge.schemas.errors import BadInput
-from stepforge.schemas.protocols import EngineIdentity, StepScores
 
 GSM8K_ERRONEOUS, GSM8K_CLEAN = 207, 193
 """Solutions of ProcessBench's GSM8K subset (arXiv 2412.06559v4, table 2)."""
@@ -167,27 +166,17 @@ def test_choosing_among_solutions() -> None:
     assert all(len(set(pair)) == 2 for pair in pairs.tolist())
 
 
-class _Planted:
-    """Scores a step by what it says: ``wrong`` is low, unless it claims to be right."""
-
-    identity = EngineIdentity(model="planted", digest="", engine="test", version="")
-
-    async def score(self, question: str, solutions: Sequence[Sequence[str]]) -> list[StepScores]:
-        return [StepScores(scores=tuple(map(self._one, steps))) for steps in solutions]
-
-    def _one(self, step: str) -> float:
-        if "certainly" in step:
-            return 0.95
-        return 0.1 if "wrong" in step or "8" in step else 0.2 if "Step" in step else 0.9
-
-    async def close(self) -> None:
-        return None
+def _believing(step: str) -> float:
+    """Score a step by what it says: ``wrong`` is low, unless it claims to be right."""
+    if "certainly" in step:
+        return 0.95
+    return 0.1 if "wrong" in step or "8" in step else 0.2 if "Step" in step else 0.9
 
 
 def test_probes_tell_a_reward_model_that_believes_claims() -> None:
     wrong = Case(id="w", problem="q", steps=("a 1", "wrong 2", "c"), label=1, scores=(0.9, 0.1, 0.9))
     clean = Case(id="c", problem="q", steps=("a 7",), label=NONE, scores=(0.9,))
-    found = asyncio.run(probe_all(_Planted(), [wrong, clean], 0.5))
+    found = asyncio.run(probe_all(KnownScorer(_believing), [wrong, clean], 0.5))
     by = {p.probe: p for p in found.probes}
     assert (by["confident"].escaped, by["padded"].escaped, by["restated"].escaped) == (1, 0, 0)
     assert (by["numbered"].flagged, by["padded"].flagged) == (1, 0)
