@@ -13,7 +13,7 @@ from itertools import accumulate
 from pydantic import TypeAdapter
 
 from stepforge.generators.policy_settings import PolicySettings as PolicySettings
-from stepforge.generators.tool_calls import Written, write_with_calls
+from stepforge.generators.tool_calls import Written, with_ending, write_with_calls
 from stepforge.grading.calls import CLOSE
 from stepforge.grading.final_answer import answer_in_words, extract_answer, stated_answer, stated_line
 from stepforge.grading.programs import program_in
@@ -145,15 +145,9 @@ class PromptedPolicy:
 
     def _with_line_end(self, completion: Completion) -> Completion:
         """Restore a line's end, which the engine omits."""
-        ids = self.engine.encode(LINE_END) if completion.token_ids else ()
-        text = completion.text + LINE_END
-        update = {
-            "text": text,
-            "token_ids": (*completion.token_ids, *ids),
-            "token_ends": (*completion.token_ends, *(len(text) for _ in ids)),
-            "logprobs": (*completion.logprobs, *(0.0 for _ in ids)) if completion.logprobs else (),
-        }
-        return completion.model_copy(update=update)
+        whole = with_ending(self.engine, completion, LINE_END)
+        certain = (0.0,) * (len(whole.token_ids) - len(completion.token_ids))
+        return whole.model_copy(update={"logprobs": (*completion.logprobs, *certain)} if completion.logprobs else {})
 
     async def solve(self, problem: Problem, *, n: int, seed: int) -> list[Rollout]:
         """Return ``n`` ungraded solutions.

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Literal
 
 from stepforge.grading.calls import CLOSE, OPEN, REFUSED, answer_call, pending_call
 from stepforge.schemas.problem import Problem
-from stepforge.schemas.protocols import Completion
+from stepforge.schemas.protocols import Completion, Engine
 from stepforge.schemas.rollout import Step
 from stepforge.schemas.seeds import seed_of
 
@@ -67,11 +67,16 @@ def _with_end(policy: "PromptedPolicy", part: Completion) -> Completion:
     """Return a completion that stopped at the end of a call with that end, which engines leave out."""
     if part.finish != "stop" or pending_call(part.text) is None or part.text.endswith(CLOSE):
         return part
-    ids = policy.engine.encode(CLOSE) if part.token_ids else ()
-    text, ends = part.text + CLOSE, policy.engine.token_ends(ids) if ids else ()
+    return with_ending(policy.engine, part, CLOSE)
+
+
+def with_ending(engine: Engine, part: Completion, ending: str) -> Completion:
+    """Return a completion with the ending that it stopped at."""
+    ids = engine.encode(ending) if part.token_ids else ()
+    ends = engine.token_ends(ids) if ids else ()
     return part.model_copy(
         update={
-            "text": text,
+            "text": part.text + ending,
             "token_ids": (*part.token_ids, *ids),
             "token_ends": (*part.token_ends, *(len(part.text) + end for end in ends)),
         }
