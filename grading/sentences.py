@@ -10,8 +10,10 @@ from stepforge.grading.vocabulary import words
 
 MAX_LENGTH = 5000
 """Characters read per sentence."""
+UNKNOWN = "\u25a1"
+"""Stands for a part of an expression that is not read, as a root: whatever it stands in has no known value."""
 _TOKEN = re.compile(
-    r"\d++(?:\.\d++)?+(?:/\d++)?+(?![A-Za-wyz]|x[A-Za-z])|(?<![A-Za-z])x(?![A-Za-z])|[-+*/^()=]|\bmod\b"
+    rf"{UNKNOWN}|\d++(?:\.\d++)?+(?:/\d++)?+(?![A-Za-wyz]|x[A-Za-z])|(?<![A-Za-z])x(?![A-Za-z])|[-+*/^()=]|\bmod\b"
 )
 _STRETCH = re.compile(rf"(?:{_TOKEN.pattern})(?:\s*(?:{_TOKEN.pattern}))*")
 _NUMBER = re.compile(r"\d+(?:\.\d+)?(?:/\d+)?")
@@ -28,6 +30,7 @@ EQUAL = words(
 """Words that state the value of the expression before them."""
 _GLUE = EQUAL | words("which that it this so and we i the to up out of result value exactly a us")
 
+_CLOSING = ("|", "]", "}", "'")
 _NOT_FIRST = frozenset(("+", "*", "/", "^", "mod"))
 _OPERATORS = _NOT_FIRST | {"-"}
 
@@ -38,6 +41,8 @@ class Run(NamedTuple):
     sides: tuple[str, ...]
     start: int
     end: int
+    partial: bool
+    """Whether it is the end of one expression, as the ``3 + 1`` of ``n/3 + 1``."""
 
 
 class Reading(NamedTuple):
@@ -121,17 +126,19 @@ def _run(text: str, start: int, end: int) -> Run | None:
     """
     tokens = _TOKEN.findall(text, start, end)
     cut_first = cut_last = False
+    begun = text[:start].rstrip()[-1:]
     while tokens and (tokens[-1] in _OPERATORS or tokens[-1] in "(="):
         cut_last = tokens.pop() != "="
     while tokens and (tokens[0] in _NOT_FIRST or tokens[0] in ")=" or _dash(tokens, text[start + 1 :])):
-        cut_first = tokens[0] in _NOT_FIRST
+        cut_first = tokens[0] in _NOT_FIRST or (tokens[0] == "-" and (begun.isalnum() or begun in _CLOSING))
         start += len(tokens.pop(0))
         start += len(text[start:end]) - len(text[start:end].lstrip())
     if not any(token[0].isdigit() for token in tokens):
         return None
     sides = " ".join(tokens).split(" = ")
     whole = sides[cut_first and len(sides) > 1 : len(sides) - (cut_last and len(sides) > 1)]
-    return Run(tuple(map(_tight, whole or sides[:1])), start, text.rindex(tokens[-1], start, end) + len(tokens[-1]))
+    after = text.rindex(tokens[-1], start, end) + len(tokens[-1])
+    return Run(tuple(map(_tight, whole or sides[:1])), start, after, partial=cut_first and len(sides) == 1)
 
 
 def _dash(tokens: list[str], after: str) -> bool:
@@ -152,7 +159,7 @@ def _joined(text: str) -> list[tuple[str, ...]]:
         between = text[runs[i - 1].end : run.start].lower() if i else ""
         if i and len(between) < 40 and _TAKEN_BACK.search(between):
             joined[-1] = (*joined[-1][:-1], *run.sides)
-        elif i and _is_value(joined[-1][-1], between):
+        elif i and not runs[i - 1].partial and _is_value(joined[-1][-1], between):
             joined[-1] = (*joined[-1], *run.sides)
         else:
             joined.append(run.sides)
