@@ -51,7 +51,7 @@ _REWRITES: list[tuple[frozenset[str], re.Pattern[str], str]] = [
         ("e", r"(?<![\d.])\d[\d.]*[eE][-+]?\d+", _UNKNOWN),
         (":", r"\d+:\d+", " ; "),
         ("am pm clock", r"(?<!\d)\d+ ?(?:[ap]\.?m\b|o'clock)", " ; "),
-        ("mod modulo", r"=\s*\d+ \(?mod(?:ulo)? \d+\)?(?! ?(?:=|is\b))", " ; "),
+        ("mod modulo", r"=\s*\d+ \(?mod(?:ulo)? \d++\)?+(?! ?(?:=|is\b))", " ; "),
         ("hundred thousand million billion dozen", r"[\d.,]+ (?:hundred|thousand|million|billion|dozen)\b", " ; "),
         ("/", r"(?<=\d)/[A-Za-z]+", ""),
         # "4 weeks = 4 * 7 days": another unit after the sign.
@@ -183,10 +183,10 @@ def holds(sides: tuple[str, ...]) -> bool:
 
 
 def _follows(before: Fraction, left: str, value: Fraction, right: str) -> bool:
-    """Return whether one side may follow the other: equal, in another unit, or ``7 * 2`` after 7, as a calculator goes
-    on."""
+    """Return whether one side may follow the other: equal, in another unit, or ``7 * 2`` after ``3 + 4``, as a
+    calculator goes on."""
     on, bare = _STARTS.match(right), [_NUMBER.fullmatch(side.strip("-() ")) for side in (left, right)]
-    return close(value, before, right) or all(bare) or (on is not None and Fraction(on[1]) == before)
+    return close(value, before, right) or all(bare) or (on is not None and not bare[0] and Fraction(on[1]) == before)
 
 
 def close(stated: Fraction, exact: Fraction, text: str) -> bool:
