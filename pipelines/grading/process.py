@@ -1,26 +1,23 @@
 """One comparing process (``worker``): started on demand, killed past the limit, restarted."""
 
 import json
-import os
 import subprocess
-import sys
 import threading
 from contextlib import suppress
 from multiprocessing import Pipe
 from multiprocessing.connection import Connection
-from pathlib import Path
 from typing import get_args
 
+from stepforge.pipelines.sandbox.process import start_module
 from stepforge.schemas.rollout import Outcome
 
+WORKER = "stepforge.pipelines.grading.worker"
 START_SECONDS = 120.0
 """Time limit for starting a process, in seconds; importing sympy is slow on a loaded machine."""
 GRACE_SECONDS = 1.0
 """How long past its limit a process may take to interrupt a comparison by itself, before it is killed."""
 MEMORY_BYTES = 2 * 1024**3
 """Address space of a process."""
-KEPT_ENVIRONMENT = ("PATH", "LANG", "LC_ALL", "LC_CTYPE", "TMPDIR", "LD_LIBRARY_PATH", "SYSTEMROOT", "TZ")
-"""The only environment variables a process gets, so it never sees secrets."""
 LONGEST_REPLY = 100
 
 _OUTCOMES: dict[bytes, Outcome] = {outcome.encode(): outcome for outcome in get_args(Outcome)}
@@ -78,9 +75,7 @@ class GradingProcess:
         self._discard()
 
     def _start(self) -> Connection:
-        kept = {name: os.environ[name] for name in KEPT_ENVIRONMENT if name in os.environ}
-        path = [str(Path(__file__).parents[3]), *(entry for entry in sys.path if entry)]
-        command = [sys.executable, "-P", "-X", "utf8", "-m", "stepforge.pipelines.grading.worker"]
+        limits = str(self._processor_seconds), str(MEMORY_BYTES)
         try:
             ours, theirs = Pipe()
         except OSError as error:
@@ -89,15 +84,7 @@ class GradingProcess:
             if self.ended:
                 raise NotStarted
             try:
-                self._process = subprocess.Popen(  # noqa: S603 - our own interpreter and module
-                    [*command, str(theirs.fileno()), str(self._processor_seconds), str(MEMORY_BYTES)],
-                    stdin=subprocess.DEVNULL,
-                    stdout=subprocess.DEVNULL,
-                    stderr=subprocess.DEVNULL,
-                    pass_fds=(theirs.fileno(),),
-                    env=kept | {"PYTHONPATH": os.pathsep.join(path), "OMP_NUM_THREADS": "1"},
-                    start_new_session=True,  # the driver handles Ctrl-C
-                )
+                self._process = start_module(WORKER, theirs.fileno(), *limits, OMP_NUM_THREADS="1")
             except OSError as error:
                 raise NotStarted from error
         with suppress(OSError, EOFError):

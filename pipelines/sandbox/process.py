@@ -20,11 +20,27 @@ from stepforge.schemas.record import Record
 
 START_SECONDS = 60.0
 END_SECONDS = 5.0
-_ENVIRONMENT = ("PATH", "LANG", "LC_ALL", "LD_LIBRARY_PATH")
+KEPT_ENVIRONMENT = ("PATH", "LANG", "LC_ALL", "LC_CTYPE", "TMPDIR", "LD_LIBRARY_PATH", "SYSTEMROOT", "TZ")
+"""The only environment variables that a process of ours gets, so it never sees secrets."""
 
 
 class NoIsolation(RuntimeError):
     """Nothing can run here; the message says why and what to do."""
+
+
+def start_module(module: str, pipe: int, *arguments: str, **environment: str) -> "subprocess.Popen[bytes]":
+    """Run one of our modules in a process of its own, without secrets; its first argument is its end of a pipe."""
+    kept = {name: os.environ[name] for name in KEPT_ENVIRONMENT if name in os.environ}
+    path = [str(Path(__file__).parents[3]), *(entry for entry in sys.path if entry)]
+    return subprocess.Popen(  # noqa: S603 - our own interpreter and module
+        [sys.executable, "-P", "-X", "utf8", "-m", module, str(pipe), *arguments],
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        pass_fds=(pipe,),
+        env=kept | {"PYTHONPATH": os.pathsep.join(path)} | environment,
+        start_new_session=True,  # the driver handles Ctrl-C
+    )
 
 
 class Limits(Record):
@@ -113,20 +129,10 @@ class Zygote:
 
     def _begin(self) -> socket.socket:
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        kept = {name: os.environ[name] for name in _ENVIRONMENT if name in os.environ}
-        path = [str(Path(__file__).parents[3]), *(entry for entry in sys.path if entry)]
-        module = "stepforge.pipelines.sandbox.zygote"
         folder = tempfile.mkdtemp(prefix="stepforge-sandbox-")  # it removes that when it ends
         with theirs:
-            self._process = subprocess.Popen(  # noqa: S603 - our own interpreter and module
-                [sys.executable, "-P", "-X", "utf8", "-m", module, str(theirs.fileno()), folder],
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.DEVNULL,
-                stderr=subprocess.DEVNULL,
-                pass_fds=(theirs.fileno(),),
-                env=kept | {"PYTHONPATH": os.pathsep.join(path), "PYTHONDONTWRITEBYTECODE": "1"},
-                start_new_session=True,
-            )
+            module = "stepforge.pipelines.sandbox.zygote"
+            self._process = start_module(module, theirs.fileno(), folder, PYTHONDONTWRITEBYTECODE="1")
         ours.settimeout(START_SECONDS)
         said = b""
         with suppress(OSError):
