@@ -5,14 +5,13 @@ are added where allowed: an empty network, a private process table, and a tempor
 a confined process may not write files.
 """
 
-import ctypes
-import errno
 import os
 import struct
 import sys
 from typing import NamedTuple
 
 from stepforge.pipelines.sandbox import syscalls
+from stepforge.pipelines.sandbox.syscalls import check, libc
 
 _CREATE_RULESET, _ADD_RULE, _RESTRICT_SELF = 444, 445, 446
 _VERSION_FLAG, _PATH_BENEATH = 1, 1
@@ -28,8 +27,6 @@ _NO_SUID_DEVICES_EXECUTION = 2 | 4 | 8
 _PRIVATE = 1 << 14 | 1 << 18
 """MS_REC | MS_PRIVATE: our mounts stay private."""
 _PDEATHSIG, _NO_NEW_PRIVS = 1, 38
-
-_libc = ctypes.CDLL(None, use_errno=True)
 
 
 class Barriers(NamedTuple):
@@ -58,7 +55,7 @@ def barriers() -> Barriers:
     """Look at what this kernel offers; changes nothing."""
     if sys.platform != "linux":
         return Barriers(0, seccomp=False, namespaces=False)
-    version = max(0, _libc.syscall(_CREATE_RULESET, None, 0, _VERSION_FLAG))
+    version = max(0, libc.syscall(_CREATE_RULESET, None, 0, _VERSION_FLAG))
     return Barriers(version, syscalls.supported(), _namespaces_allowed())
 
 
@@ -68,28 +65,28 @@ def enter_namespaces() -> None:
     Raises OSError: they are not allowed.
     """
     user, group = os.getuid(), os.getgid()
-    _check(_libc.unshare(_NEW_USER | _NEW_NETWORK | _NEW_MOUNTS | _NEW_IPC | _NEW_PROCESSES), "unshare")
+    check(libc.unshare(_NEW_USER | _NEW_NETWORK | _NEW_MOUNTS | _NEW_IPC | _NEW_PROCESSES), "unshare")
     for name, text in (("setgroups", "deny"), ("uid_map", f"{user} {user} 1"), ("gid_map", f"{group} {group} 1")):
         with open(f"/proc/self/{name}", "w") as file:  # noqa: PTH123 - runs before every import
             file.write(text)
-    _check(_libc.mount(None, b"/", None, _PRIVATE, None), "mount")
+    check(libc.mount(None, b"/", None, _PRIVATE, None), "mount")
 
 
 def own_processes() -> None:
     """Give the children of this process their own process table."""
-    _check(_libc.unshare(_NEW_PROCESSES), "unshare")
+    check(libc.unshare(_NEW_PROCESSES), "unshare")
 
 
 def private_folder(folder: str, size: int) -> None:
     """Put an empty folder in memory, of at most ``size`` bytes, over an existing one: only this process sees it."""
-    _check(_libc.unshare(_NEW_MOUNTS), "unshare")
+    check(libc.unshare(_NEW_MOUNTS), "unshare")
     options = f"size={size},nr_inodes=1000,mode=0700".encode()
-    _check(_libc.mount(b"tmpfs", folder.encode(), b"tmpfs", _NO_SUID_DEVICES_EXECUTION, options), "mount")
+    check(libc.mount(b"tmpfs", folder.encode(), b"tmpfs", _NO_SUID_DEVICES_EXECUTION, options), "mount")
 
 
 def end_with_parent() -> None:
     """Have the kernel kill this process when its parent ends."""
-    _check(_libc.prctl(_PDEATHSIG, 9, 0, 0, 0), "prctl")
+    check(libc.prctl(_PDEATHSIG, 9, 0, 0, 0), "prctl")
 
 
 def ruleset(readable: tuple[str, ...], writable: str | None, *, execute: bool) -> int:
@@ -97,12 +94,12 @@ def ruleset(readable: tuple[str, ...], writable: str | None, *, execute: bool) -
 
     Raises OSError: the kernel refuses.
     """
-    version = _libc.syscall(_CREATE_RULESET, None, 0, _VERSION_FLAG)
+    version = libc.syscall(_CREATE_RULESET, None, 0, _VERSION_FLAG)
     handled = _ALL_FILES[min(version, 5)]
     fields = [handled, _NETWORK if version >= 4 else 0, _SCOPES if version >= 6 else 0]
     size = 24 if version >= 6 else 16 if version >= 4 else 8
-    rules: int = _libc.syscall(_CREATE_RULESET, struct.pack("QQQ", *fields), size, 0)
-    _check(rules, "landlock")
+    rules: int = libc.syscall(_CREATE_RULESET, struct.pack("QQQ", *fields), size, 0)
+    check(rules, "landlock")
     rights = _READ_FILE | _READ_FOLDER | (_EXECUTE if execute else 0)
     for path in readable:
         _allow(rules, path, rights & handled)
@@ -113,13 +110,13 @@ def ruleset(readable: tuple[str, ...], writable: str | None, *, execute: bool) -
 
 def restrict(rules: int) -> None:
     """Leave this process what a ruleset allows, for good. Raises OSError: the kernel refuses."""
-    _check(_libc.prctl(_NO_NEW_PRIVS, 1, 0, 0, 0), "no_new_privs")
-    _check(_libc.syscall(_RESTRICT_SELF, rules, 0), "landlock")
+    check(libc.prctl(_NO_NEW_PRIVS, 1, 0, 0, 0), "no_new_privs")
+    check(libc.syscall(_RESTRICT_SELF, rules, 0), "landlock")
 
 
 def drop_capabilities() -> None:
     header, nothing = struct.pack("Ii", 0x20080522, 0), bytes(24)
-    _check(_libc.capset(header, nothing), "capset")
+    check(libc.capset(header, nothing), "capset")
 
 
 def _allow(ruleset: int, path: str, rights: int) -> None:
@@ -130,7 +127,7 @@ def _allow(ruleset: int, path: str, rights: int) -> None:
     try:
         folder = os.path.isdir(path)  # noqa: PTH112
         rule = struct.pack("=Qi", rights if folder else rights & _OF_A_FILE, file)
-        _check(_libc.syscall(_ADD_RULE, ruleset, _PATH_BENEATH, rule, 0), f"landlock: {path}")
+        check(libc.syscall(_ADD_RULE, ruleset, _PATH_BENEATH, rule, 0), f"landlock: {path}")
     finally:
         os.close(file)
 
@@ -146,9 +143,3 @@ def _namespaces_allowed() -> bool:
         finally:
             os._exit(code)
     return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
-
-
-def _check(result: int, what: str) -> None:
-    if result < 0:
-        number = ctypes.get_errno() or errno.EPERM
-        raise OSError(number, f"{what}: {os.strerror(number)}")

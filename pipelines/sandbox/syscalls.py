@@ -39,12 +39,12 @@ _ARCHITECTURES = {"x86_64": 0xC000003E, "aarch64": 0xC00000B7}
 _X32 = 0x40000000
 _KILL, _ALLOW, _ERRNO = 0x80000000, 0x7FFF0000, 0x00050000
 _LOAD, _EQUAL, _AT_LEAST, _ABOVE, _RETURN = 0x20, 0x15, 0x35, 0x25, 0x06
-_PR_SET_SECCOMP, _PR_SET_NO_NEW_PRIVS, _MODE_FILTER = 22, 38, 2
+_PR_SET_SECCOMP, _MODE_FILTER = 22, 2
 _TAIL = 9
 """Steps after the numbers and before the last one, less one."""
 _F_SETFL, _F_DUPFD_CLOEXEC = 4, 1030
 
-_libc = ctypes.CDLL(None, use_errno=True)
+libc = ctypes.CDLL(None, use_errno=True)
 
 
 class _Filter(ctypes.Structure):
@@ -55,17 +55,21 @@ def supported() -> bool:
     """Whether the filter is known for this architecture and the kernel supports filters."""
     # Asked for with no filter, a kernel that has them complains about the address.
     known = platform.machine() in _ARCHITECTURES
-    return known and _libc.prctl(_PR_SET_SECCOMP, _MODE_FILTER, None, 0, 0) != 0 and ctypes.get_errno() == errno.EFAULT
+    return known and libc.prctl(_PR_SET_SECCOMP, _MODE_FILTER, None, 0, 0) != 0 and ctypes.get_errno() == errno.EFAULT
 
 
 def install(*, own_program: bool) -> None:
-    """Put the filter on this process, for good. Raises OSError: the kernel refuses."""
+    """Put the filter on a process that may gain no privileges, for good. Raises OSError: the kernel refuses."""
     code = program(own_program=own_program)
     filter_ = _Filter(len(code) // 8, code)
-    if _libc.prctl(_PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) or _libc.prctl(
-        _PR_SET_SECCOMP, _MODE_FILTER, ctypes.byref(filter_), 0, 0
-    ):
-        raise OSError(ctypes.get_errno(), "seccomp: " + os.strerror(ctypes.get_errno()))
+    check(libc.prctl(_PR_SET_SECCOMP, _MODE_FILTER, ctypes.byref(filter_), 0, 0), "seccomp")
+
+
+def check(result: int, what: str) -> None:
+    """Raise the error of a system call that failed."""
+    if result < 0:
+        number = ctypes.get_errno() or errno.EPERM
+        raise OSError(number, f"{what}: {os.strerror(number)}")
 
 
 def _numbers(table: str) -> list[int]:
