@@ -31,9 +31,9 @@ class PooledGrader(AbstractAsyncContextManager["PooledGrader"]):
         """Start nothing yet. ``limit_seconds`` is the wall-clock limit of one symbolic comparison; ``quick_seconds`` is
         the CPU time after which it yields to others."""
         self._pool = GradingPool(processes=processes, limit_seconds=limit_seconds, quick_seconds=quick_seconds)
-        self._verifiers = VerifierCalls(processes=max(2, processes))
-        self.rulings, self.run_python = self._verifiers.rulings, self._verifiers.run
+        self._sandbox = Sandbox(max(2, processes))
         self._verdicts: OrderedDict[tuple[str, str], Future[Outcome]] = OrderedDict()
+        self._rulings: OrderedDict[tuple[str, str], Future[Ruling]] = OrderedDict()
 
     @property
     def process_ids(self) -> list[int]:
@@ -71,22 +71,6 @@ class PooledGrader(AbstractAsyncContextManager["PooledGrader"]):
             self._verdicts.move_to_end(key)
         return known.result() if known.done() else known
 
-    async def close(self) -> None:
-        """End the processes; what is still being compared becomes ``undetermined``."""
-        await self._verifiers.close()
-        await asyncio.to_thread(self._pool.close)
-
-    async def __aexit__(self, *_: object) -> None:
-        await self.close()
-
-
-class VerifierCalls:
-    """Asks the verifiers of problems in the sandbox; starts nothing before the first question."""
-
-    def __init__(self, processes: int) -> None:
-        self._sandbox = Sandbox(processes)
-        self._known: OrderedDict[tuple[str, str], Future[Ruling]] = OrderedDict()
-
     async def rulings(self, problem: Problem, solutions: Sequence[str | None]) -> list[Ruling]:
         """Return the outcome of each program or solution and its reason, which may be shown to a policy."""
         pending = [None if solution is None else self._asked(problem, solution) for solution in solutions]
@@ -98,7 +82,7 @@ class VerifierCalls:
         except NoIsolation as error:
             raise RunFailed(str(error)) from error
 
-    async def run(self, program: str) -> str | None:
+    async def run_python(self, program: str) -> str | None:
         """Return the value of a program's last expression, else what it printed or why it failed.
 
         None if it was stopped or died: on a busy machine that says nothing about the program.
@@ -112,19 +96,24 @@ class VerifierCalls:
         return (ran.value or ran.output or "None") if ran.status == "done" else None
 
     async def close(self) -> None:
+        """End the processes; what is still being compared becomes ``undetermined``."""
         await self._sandbox.close()
+        await asyncio.to_thread(self._pool.close)
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.close()
 
     def _asked(self, problem: Problem, solution: str) -> "Future[Ruling]":
         if problem.verifier is None:
             raise ValueError(f"{problem.id} has no verifier")
         key = (problem.id, solution)
-        known = self._known.get(key)
+        known = self._rulings.get(key)
         if known is None or (known.done() and _is_open(known)):
             kept = {column.name: column.value for column in problem.kept}
             question = Question(question=problem.question, solution=solution, kept=kept)
-            known = self._known[key] = self._sandbox.ask(problem.verifier, question)
-            if len(self._known) > RULINGS:
-                self._known.popitem(last=False)
+            known = self._rulings[key] = self._sandbox.ask(problem.verifier, question)
+            if len(self._rulings) > RULINGS:
+                self._rulings.popitem(last=False)
         return known
 
 
