@@ -82,10 +82,10 @@ class Worker:
         import ray
 
         try:
-            found: dict[str, int] = await asyncio.wait_for(_awaited(self.actor.progress.remote()), seconds)
+            async with asyncio.timeout(seconds):
+                return dict(await self.actor.progress.remote())
         except (ray.exceptions.RayError, TimeoutError):
             return {}
-        return found
 
     async def close(self) -> None:
         import ray
@@ -94,7 +94,8 @@ class Worker:
             self._starting.cancel()
         try:
             if self.failure is None:
-                await asyncio.wait_for(_awaited(self.actor.close.remote()), CLOSE_SECONDS)
+                async with asyncio.timeout(CLOSE_SECONDS):
+                    await self.actor.close.remote()
         except (ray.exceptions.RayError, TimeoutError, AttributeError):
             pass
         finally:
@@ -265,7 +266,3 @@ def _as_raised(error: Any) -> Exception:
 def _cause(error: Exception) -> str:
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
     return " ".join(lines[:3])[:400] or type(error).__name__
-
-
-async def _awaited(reference: Any) -> Any:
-    return await reference
