@@ -8,6 +8,7 @@ not waiting. The others wait here, first come, first served.
 import asyncio
 import re
 import time
+from collections import Counter
 from typing import NamedTuple
 
 from stepforge.pipelines.engines.load import Turns
@@ -77,7 +78,7 @@ class EngineGate:
         self._answers = self._unanswered = 0
         self._answered: tuple[Prompt, int, Sampling] | None = None
         self._waiting = 0
-        self._counts = dict.fromkeys(COUNTED, 0)
+        self._counts = Counter(dict.fromkeys(COUNTED, 0))
 
     async def ask(self, prompt: Prompt, *, seed: int, sampling: Sampling) -> Answer:
         self._waiting += 1
@@ -98,7 +99,13 @@ class EngineGate:
         if completion.finish != "error":
             self._answered = prompt, seed, sampling
         if completion.cause != "away":  # it is asked again
-            self._count(completion)
+            self._counts.update(
+                rollouts=1,
+                generated_tokens=completion.tokens,
+                prompt_tokens=completion.prompt_tokens,
+                cached_tokens=completion.cached_tokens,
+                errors=completion.finish == "error",
+            )
         return Answer(completion, seconds)
 
     async def answers(self) -> bool:
@@ -145,17 +152,6 @@ class EngineGate:
             "away_seconds": int(self.outage.seconds),
             "busy_ms": int(self._clock.busy() * 1000),
         }
-
-    async def close(self) -> None:
-        await self.engine.close()
-
-    def _count(self, completion: Completion) -> None:
-        counts = self._counts
-        counts["rollouts"] += 1
-        counts["generated_tokens"] += completion.tokens
-        counts["prompt_tokens"] += completion.prompt_tokens
-        counts["cached_tokens"] += completion.cached_tokens
-        counts["errors"] += completion.finish == "error"
 
 
 class BusyClock:

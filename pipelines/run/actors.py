@@ -85,7 +85,7 @@ class EngineWorker(CpuWorker):
         await asyncio.gather(*self._under_way, return_exceptions=True)
         if (engines := self.engines) is not None:
             for gate in engines.by_table.values():
-                await gate.close()
+                await gate.engine.close()
             if engines.scorer is not None:
                 await engines.scorer.close()
         await super().close()

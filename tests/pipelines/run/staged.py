@@ -26,7 +26,7 @@ def staged(
         async with PooledGrader() as grader:
             shards = ShardWork(run, folder, grader, Engines({"engine": gate}, scorer))
             reports = [(await shards.do(stage, plan[0], Corpus())).report for stage in SHARD_STAGES]
-        await gate.close()
+        await engine.close()
         return reports
 
     return layout, asyncio.run(work())
