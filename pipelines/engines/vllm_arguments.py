@@ -36,11 +36,6 @@ def check_arguments(settings: VllmEngineSettings) -> None:
             raise BadInput(f"engine.vllm.{name}: vLLM {vllm.__version__} has no such engine argument")
 
 
-def thread_variables(threads: int) -> dict[str, str]:
-    """Return the environment of vLLM's own processes on a CPU: by default they all take every core."""
-    return {"OMP_NUM_THREADS": str(threads), "VLLM_CPU_OMP_THREADS_BIND": "nobind"}
-
-
 def vllm_arguments(settings: VllmEngineSettings, model: str) -> dict[str, object]:
     """Return the arguments of vLLM's ``EngineArgs`` or ``LLM``, for a model as ``locate`` gives it; imports vLLM."""
     from vllm.platforms import current_platform

@@ -19,7 +19,7 @@ from stepforge.pipelines.engines.model_files import identity_of, locate
 from stepforge.pipelines.engines.settings import VllmEngineSettings
 from stepforge.pipelines.engines.text_engine import FINISHES, TextEngine
 from stepforge.pipelines.engines.tokenization import ModelTokenizer, load_tokenizer
-from stepforge.pipelines.engines.vllm_arguments import check_arguments, thread_variables, vllm_arguments
+from stepforge.pipelines.engines.vllm_arguments import check_arguments, vllm_arguments
 from stepforge.schemas.errors import BadInput, first_line
 from stepforge.schemas.protocols import Completion, EngineDead, EngineIdentity, Prompt, Sampling
 
@@ -35,6 +35,8 @@ class VllmEngine(TextEngine):
         super().__init__(identity, tokenizer)
         self._settings = settings
         self._started = started
+        self.max_num_seqs = started.max_num_seqs
+        """Most requests computed together, over all copies of the model."""
         self._tokenizer = tokenizer
         self._numbers = count()
         self._unfinished: set[str] = set()
@@ -57,11 +59,6 @@ class VllmEngine(TextEngine):
     @property
     def load(self) -> EngineLoad:
         return self._started.reports.load
-
-    @property
-    def max_num_seqs(self) -> int:
-        """Most requests computed together, over all copies of the model."""
-        return self._started.max_num_seqs
 
     async def complete(self, prompt: Prompt, *, seed: int, sampling: Sampling) -> Completion:
         self.check_open()
@@ -174,7 +171,8 @@ class _Started:
             raise BadInput(f"{INSTALL} ({first_line(error)})") from error
         check_arguments(settings)
         if current_platform.is_cpu() and settings.threads is not None:
-            os.environ.update(thread_variables(settings.threads))
+            # Of vLLM's own processes: by default they all take every core.
+            os.environ.update(OMP_NUM_THREADS=str(settings.threads), VLLM_CPU_OMP_THREADS_BIND="nobind")
             torch.set_num_threads(settings.threads)  # of this thread, from which the engine process is forked
         self.version = str(vllm.__version__)
         self.reports = LoadReports()
