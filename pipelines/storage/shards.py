@@ -11,7 +11,6 @@ import os
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence, Set
 from contextlib import contextmanager
 from hashlib import blake2b
-from itertools import accumulate, groupby
 from pathlib import Path
 from typing import Any, TypedDict, TypeVar, cast
 
@@ -23,7 +22,7 @@ from stepforge.pipelines.storage.checksummed import with_checksum, without_check
 from stepforge.pipelines.storage.layout import ShardStage, shard_index, stage_of
 from stepforge.pipelines.storage.regular_files import open_regular
 from stepforge.pipelines.storage.store import AnyPath, committed
-from stepforge.schemas.arrow import arrow_schema, from_table, to_table
+from stepforge.schemas.arrow import array_of, arrow_schema, from_table, to_table
 from stepforge.schemas.errors import RunFailed, first_line
 from stepforge.schemas.record import Record
 
@@ -161,13 +160,8 @@ def _opened(
 
 
 def rows_where(table: pa.Table, flags: Sequence[bool]) -> pa.Table:
-    """Return the rows whose flag is set, as slices: ``Table.filter`` would import pandas."""
-    if all(flags):
-        return table
-    runs = [(flag, len(list(run))) for flag, run in groupby(flags)]
-    ends = accumulate(length for _, length in runs)
-    slices = [table.slice(end - length, length) for (flag, length), end in zip(runs, ends, strict=True) if flag]
-    return pa.concat_tables([table.slice(0, 0), *slices])
+    """Return the rows whose flag is set; ``Table.filter`` would import pandas to convert a list of flags."""
+    return table.filter(array_of(flags, pa.bool_()))
 
 
 def _leaves(file: pq.ParquetFile, without: Collection[str]) -> list[str]:
