@@ -118,11 +118,10 @@ class ShardWork:
         report = made.report(stage, index)
         self.check_session()
         stamp = self._stamp(stage, task)
-        if stage == "generate":
-            _write_aside(self.layout.brought(index), made.brought, Brought, stamp)
         _write_aside(self.layout.rejected(stage, index), made.rejected, Rejected, stamp)
         _write_aside(self.layout.failures(stage, index), made.failures, Failure, stamp)
         if stage == "generate":
+            _write_aside(self.layout.brought(index), made.brought, Brought, stamp)
             stamp["brought"] = len(made.brought)
         stamp["report"] = report.model_dump(mode="json")
         write_shard(self.layout.shard(stage, index), made.rows, STAGES[stage].writes, stamp)

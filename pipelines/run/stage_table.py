@@ -17,14 +17,7 @@ from stepforge.labelers.contracts import with_rates
 from stepforge.pipelines.inputs.held_out import held_out_hits
 from stepforge.pipelines.inputs.problem_files import FILTER
 from stepforge.pipelines.run.model_sources import model_source, seeds_of
-from stepforge.pipelines.run.stages import (
-    attempt_all,
-    curate,
-    label_by,
-    solve_for,
-    vet,
-    warn_uncut,
-)
+from stepforge.pipelines.run.stages import attempt_all, curate, label_by, solve_for, vet, warn_uncut
 from stepforge.pipelines.run_folder.ledger import ShardReport, added
 from stepforge.pipelines.run_folder.plan import ShardPlan, drawn_rows
 from stepforge.pipelines.run_folder.watched import Watched, watched_labels, watched_solutions
