@@ -11,12 +11,13 @@ import signal
 import sys
 import time
 from collections.abc import Callable
-from functools import cache
+from functools import cache, partial
 from multiprocessing.context import ForkServerProcess
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+from chaos_files import CRASH, install
 from chaos_runs import contents, left_behind, report_of, write_run
 
 
@@ -123,6 +124,12 @@ def run(run_file: Path, folder: Path, *more: str, prepare: Any = None, expect: i
     code = attempt.wait()
     assert code == expect, f"exit code {code}: {attempt.said[-2000:]}"
     return attempt.said
+
+
+def crashed(run_file: Path, folder: Path, stage: str = "labeled") -> None:
+    """Do a run that ends in a crash before it commits the second shard of a stage; its journal stays."""
+    log, at = folder.with_suffix(".operations"), f"open /{stage}/.part-00001.parquet.PID.tmp #1"
+    run(run_file, folder, prepare=partial(install, folder, log, at, None, 0.02), expect=CRASH)
 
 
 class Reference:

@@ -10,6 +10,8 @@ from contextlib import suppress
 from pathlib import Path
 from random import Random
 
+import psutil
+
 from stepforge.pipelines.storage.layout import FOLDERS
 
 ROOT = Path(__file__).parents[2]
@@ -20,15 +22,11 @@ WORKERS = ("ray::EngineWorker", "ray::CpuWorker")
 
 
 def below(process: int) -> list[int]:
-    """Return the ids of a process's descendants."""
-    children: dict[int, list[int]] = {}
-    for path in Path("/proc").glob("[0-9]*/stat"):
-        with suppress(OSError):
-            children.setdefault(int(path.read_text().rpartition(")")[2].split()[1]), []).append(int(path.parent.name))
-    found = [*children.get(process, ())]
-    for child in found:  # grows while it is gone through
-        found += children.get(child, ())
-    return found
+    """Return the ids of a process's descendants; none if it is gone."""
+    try:
+        return [child.pid for child in psutil.Process(process).children(recursive=True)]
+    except psutil.NoSuchProcess:
+        return []
 
 
 def title(process: int) -> str:

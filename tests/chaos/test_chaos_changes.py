@@ -4,13 +4,12 @@ nothing that was sampled before is sampled again."""
 import json
 import shutil
 from collections.abc import Callable
-from functools import cache, partial
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 import pytest
-from chaos import run
-from chaos_files import CRASH, install
+from chaos import crashed, run
 from chaos_runs import contents, labelers, vetting, write_run
 
 from stepforge.pipelines.publishing.finished_run import check_up_to_date, finished_run
@@ -35,6 +34,12 @@ def first(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("first")
     run(write_run(folder), folder / "out")
     return folder / "out"
+
+
+@pytest.fixture
+def again(first: Path, tmp_path: Path) -> Path:
+    """A copy of that run."""
+    return shutil.copytree(first, tmp_path / "again")
 
 
 @pytest.fixture(scope="module")
@@ -65,10 +70,8 @@ def completions(folder: Path) -> int:
 
 @pytest.mark.parametrize("name", CHANGES)
 def test_a_changed_setting_redoes_only_what_depends_on_it(
-    first: Path, fresh: Callable[[str], Path], tmp_path: Path, name: str
+    first: Path, again: Path, fresh: Callable[[str], Path], tmp_path: Path, name: str
 ) -> None:
-    again = tmp_path / "again"
-    shutil.copytree(first, again)
     known = {file.name for file in (again / "sessions").glob("*.json")}
     run(write_run(tmp_path / "changed", **CHANGES[name]), again)
     assert contents(again) == contents(fresh(name))
@@ -84,9 +87,7 @@ def test_a_changed_setting_redoes_only_what_depends_on_it(
         assert completions(again) == completions(first)
 
 
-def test_a_change_that_is_taken_back_samples_nothing(first: Path, tmp_path: Path) -> None:
-    again = tmp_path / "again"
-    shutil.copytree(first, again)
+def test_a_change_that_is_taken_back_samples_nothing(first: Path, again: Path, tmp_path: Path) -> None:
     run(write_run(tmp_path / "changed", **CHANGES["another labeler"]), again)
     asked = completions(again)
     run(write_run(tmp_path / "back"), again)
@@ -94,13 +95,11 @@ def test_a_change_that_is_taken_back_samples_nothing(first: Path, tmp_path: Path
     assert completions(again) == asked
 
 
-def test_a_shard_of_another_run_with_the_same_settings_is_refused(first: Path, tmp_path: Path) -> None:
+def test_a_shard_of_another_run_with_the_same_settings_is_refused(again: Path, tmp_path: Path) -> None:
     """Such as one that a sampler without fixed seeds has made: all digests of settings are equal."""
     from stepforge.pipelines.storage.shards import read_shard, shard_metadata, write_shard
     from stepforge.schemas.rollout import SolvedProblem
 
-    again = tmp_path / "again"
-    shutil.copytree(first, again)
     path = Layout(again).shard("solve", 1)
     write_shard(path, read_shard(path, SolvedProblem)[::-1], SolvedProblem, shard_metadata(path))
     said = run(write_run(tmp_path / "same"), again, expect=1)
@@ -109,12 +108,10 @@ def test_a_shard_of_another_run_with_the_same_settings_is_refused(first: Path, t
     run(write_run(tmp_path / "same"), again)
 
 
-def test_a_run_file_may_be_edited_by_hand(first: Path, tmp_path: Path) -> None:
+def test_a_run_file_may_be_edited_by_hand(again: Path) -> None:
     from stepforge.pipelines.progress.status import fresh_report, open_run
     from stepforge.schemas.errors import BadInput
 
-    again = tmp_path / "again"
-    shutil.copytree(first, again)
     path, text = again / "run.toml", (again / "run.toml").read_text()
     path.write_text("# mine\n" + text.replace("max_restarts = 3", "max_restarts = 5"))
     assert open_run(again)[0].workers.max_restarts == 5
@@ -128,11 +125,9 @@ def test_a_run_file_may_be_edited_by_hand(first: Path, tmp_path: Path) -> None:
         open_run(again)
 
 
-def test_an_added_data_set_stays_when_the_run_goes_on(first: Path, tmp_path: Path) -> None:
+def test_an_added_data_set_stays_when_the_run_goes_on(again: Path, tmp_path: Path) -> None:
     from stepforge.pipelines.commands.export import export_again
 
-    again = tmp_path / "again"
-    shutil.copytree(first, again)
     export_again(again, ["kto"])
     run(write_run(tmp_path / "same"), again)
     settings, layout = finished_run(again)
@@ -141,12 +136,10 @@ def test_an_added_data_set_stays_when_the_run_goes_on(first: Path, tmp_path: Pat
     assert "config_name: kto" in (again / "datasets/README.md").read_text()
 
 
-def test_the_status_of_a_relabeled_folder_names_no_command_that_destroys_it(first: Path, tmp_path: Path) -> None:
+def test_the_status_of_a_relabeled_folder_names_no_command_that_destroys_it(again: Path, tmp_path: Path) -> None:
     from stepforge.pipelines.commands.relabel import relabel
     from stepforge.pipelines.progress.status import run_status
 
-    again = tmp_path / "again"
-    shutil.copytree(first, again)
     target, _ = relabel(again, "soft")
     assert (run_status(target).state, run_status(target).go_on) == ("finished", None)
     before = contents_of_relabeled(Path(str(target)))
@@ -163,14 +156,10 @@ def contents_of_relabeled(folder: Path) -> dict[str, bytes]:
 
 @pytest.mark.parametrize("stage", ["solved", "labeled"])
 def test_a_change_survives_a_kill_between_a_shard_and_those_made_from_it(
-    first: Path, fresh: Callable[[str], Path], tmp_path: Path, stage: str
+    again: Path, fresh: Callable[[str], Path], tmp_path: Path, stage: str
 ) -> None:
-    again = tmp_path / "again"
-    shutil.copytree(first, again)
     path = write_run(tmp_path / "changed", **CHANGES["more solutions"])
-    at = f"open /{stage}/.part-00001.parquet.PID.tmp #1"
-    crash = partial(install, again, tmp_path / "operations", at, None, 0.02)
-    run(path, again, prepare=crash, expect=CRASH)
+    crashed(path, again, stage)
     run(path, again)
     assert contents(again) == contents(fresh("more solutions"))
     assert not Layout(again).unsettled.exists()

@@ -5,14 +5,12 @@ import re
 import shutil
 from collections import Counter
 from collections.abc import Callable
-from functools import partial
 from pathlib import Path
 from random import Random
 from typing import Any, NamedTuple
 
 import pytest
-from chaos import Reference, run
-from chaos_files import CRASH, install
+from chaos import Reference, crashed, run
 from chaos_runs import write_run
 
 from stepforge.pipelines.datasets.writer import is_up_to_date
@@ -110,11 +108,8 @@ def flip(targets: list[Target], count: int, rng: Random) -> Counter[str]:
 
 def left_journals(reference: Reference, folder: Path) -> Path:
     """Return a run folder with the journals that a crash left in it."""
-    run_file = write_run(folder / "journalled", latency=10)
-    out, at = folder / "crashed", "open /labeled/.part-00001.parquet.PID.tmp #1"
-    crash = partial(install, out, folder / "operations", at, None, 0.02)
-    run(run_file, out, prepare=crash, expect=CRASH)
-    return out / "journal"
+    crashed(write_run(folder / "journalled", latency=10), folder / "crashed")
+    return folder / "crashed" / "journal"
 
 
 def flip_journals(journals: Path, count: int, rng: Random) -> Counter[str]:

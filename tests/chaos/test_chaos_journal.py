@@ -10,8 +10,7 @@ from random import Random
 from typing import Any
 
 import pytest
-from chaos import Attempt, Reference, run
-from chaos_files import CRASH, install
+from chaos import Attempt, Reference, crashed, run
 from chaos_runs import write_run
 from faulty_engine import Faults
 from run_files import write_run_file
@@ -122,16 +121,9 @@ def test_an_engine_that_dies_all_the_time_gets_through_a_tree(tmp_path: Path, te
 
 def test_foreign_and_torn_journals_change_nothing(tmp_path: Path) -> None:
     reference = Reference(tmp_path, latency=10)
-    out, at = tmp_path / "out", "open /labeled/.part-00001.parquet.PID.tmp #1"
-    crash = partial(install, out, tmp_path / "operations", at, None, 0.02)
-    run(reference.run_file, out, prepare=crash, expect=CRASH)
-    other = tmp_path / "other"
-    run(
-        write_run(tmp_path / "b", latency=10, seed=9),
-        other,
-        prepare=partial(install, other, tmp_path / "operations", at, None, 0.02),
-        expect=CRASH,
-    )
+    out, other = tmp_path / "out", tmp_path / "other"
+    crashed(reference.run_file, out)
+    crashed(write_run(tmp_path / "b", latency=10, seed=9), other)
     journals = sorted(path for path in (out / "journal").iterdir() if any(path.glob("*.frames")))
     assert journals
     for folder in journals:

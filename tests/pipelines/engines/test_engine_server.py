@@ -38,14 +38,7 @@ def test_what_the_infrastructure_lost_is_sent_again_with_the_same_seed(run: Loop
     assert server.asked[0] == server.asked[1] == server.asked[2]
 
 
-def test_a_server_that_stays_away_gives_an_error(run: Loop) -> None:
-    server = Hostile(503)
-    completion = asked(run, server)
-    assert (completion.finish, len(server.asked)) == ("error", 3)
-    assert "503" in (completion.error or "")
-
-
-@pytest.mark.parametrize("status", [400, 401, 404, 422, 302])
+@pytest.mark.parametrize("status", [400, 401, 404, 422])
 def test_a_refused_request_is_not_sent_again(run: Loop, status: int) -> None:
     server = Hostile(status)
     completion = asked(run, server)
@@ -65,15 +58,6 @@ def test_a_slow_answer_is_an_error_and_not_asked_for_again(run: Loop) -> None:
 def test_ends_are_kept_apart(run: Loop, reason: str | None, finish: str) -> None:
     answer = {"choices": [{"text": "t2", "finish_reason": reason}], "usage": USAGE}
     assert asked(run, Hostile(answer)).finish == finish
-
-
-def test_the_key_is_sent_and_said_nowhere(run: Loop, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("STEPFORGE_TEST_KEY", "sesame-4711")
-    server = Hostile(400)
-    engine = opened(run, server, api_key_variable="STEPFORGE_TEST_KEY")
-    (completion,) = run(ask(engine, "Q\n"))
-    assert server.headers[-1]["authorization"] == "Bearer sesame-4711"
-    assert "sesame" not in repr(completion) + repr(engine.identity) + repr(vars(engine)["_settings"])
 
 
 def test_a_model_that_the_server_does_not_have_is_named(run: Loop) -> None:

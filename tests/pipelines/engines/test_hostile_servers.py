@@ -237,6 +237,7 @@ def test_the_key_is_sent_encrypted_or_nowhere(
     server = answered()
     if sent:
         assert asked(run, server, api_key_variable="STEPFORGE_TEST_KEY", address=address).finish == "stop"
+        assert server.headers[-1]["authorization"] == f"Bearer {KEY}"
         return
     with pytest.raises(BadInput, match="is not encrypted"):
         asked(run, server, api_key_variable="STEPFORGE_TEST_KEY", address=address)

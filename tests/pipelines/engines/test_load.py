@@ -84,12 +84,6 @@ def test_the_gate_settles_at_what_the_cache_holds() -> None:
     assert 7 <= gate.counters()["capacity"] <= 12
 
 
-def test_an_engine_that_reports_nothing_keeps_its_fixed_count() -> None:
-    gate = EngineGate(ScriptedEngine(ScriptedEngineSettings()), 7)
-    ask(gate, 50)
-    assert gate.counters()["capacity"] == 7
-
-
 @pytest.mark.parametrize("preempted", [0, 1])
 def test_no_turn_is_lost_when_the_window_shrinks_and_grows(preempted: int) -> None:
     async def turns() -> int:

@@ -14,7 +14,6 @@ from shared_ray import joined
 
 from stepforge.pipelines.run import cluster
 from stepforge.pipelines.run.cluster import loads_from_hub
-from stepforge.schemas.errors import first_line
 
 LOOK = """
 import json, os, psutil
@@ -95,10 +94,6 @@ def test_the_folder_of_a_local_ray_ends_with_it(monkeypatch: pytest.MonkeyPatch)
 @pytest.mark.slow
 def test_what_a_worker_started_does_not_outlive_it() -> None:
     assert looked(BEREAVE) == {"alive": True, "outlived": False}
-
-
-def test_an_error_without_words_is_told_by_its_class() -> None:
-    assert [first_line(RuntimeError(text)) for text in ("", "a\nb")] == ["RuntimeError", "a"]
 
 
 EMBEDDED, HERE = {"kind": "vllm", "model": "embedded"}, {"kind": "transformers", "model": "."}

@@ -34,7 +34,7 @@ def test_no_more_than_the_capacity_is_under_way() -> None:
     asyncio.run(ask())
     assert engine.most == 7
     counters = gate.counters()
-    assert (counters["running"], counters["waiting"], counters["rollouts"]) == (0, 0, 59)
+    assert (counters["running"], counters["waiting"], counters["rollouts"], counters["capacity"]) == (0, 0, 59, 7)
 
 
 def test_a_request_behind_others_in_the_engine_is_not_given_up() -> None:
