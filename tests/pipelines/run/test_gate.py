@@ -4,15 +4,16 @@ import asyncio
 from random import Random
 
 import pytest
-from counted_engine import PROMPT, SAMPLING, Counted, completion
+from some_completions import PROMPT, SAMPLING, completion
 
 from stepforge.pipelines.engines import ScriptedEngineSettings
 from stepforge.pipelines.engines.gate import BusyClock, EngineGate, sound
+from stepforge.pipelines.engines.scripted_engine import ScriptedEngine
 from stepforge.schemas.protocols import Completion, Prompt, Sampling
 
 
 def test_no_more_than_the_capacity_is_under_way() -> None:
-    class Full(Counted):
+    class Full(ScriptedEngine):
         running = most = 0
 
         async def complete(self, prompt: Prompt, *, seed: int, sampling: Sampling) -> Completion:
@@ -38,7 +39,7 @@ def test_no_more_than_the_capacity_is_under_way() -> None:
 
 
 def test_a_request_behind_others_in_the_engine_is_not_given_up() -> None:
-    class OneByOne(Counted):
+    class OneByOne(ScriptedEngine):
         def __init__(self) -> None:
             super().__init__(ScriptedEngineSettings())
             self.turn = asyncio.Lock()
@@ -57,7 +58,7 @@ def test_a_request_behind_others_in_the_engine_is_not_given_up() -> None:
 
 
 def test_a_hung_request_is_given_up_though_later_ones_are_answered() -> None:
-    class FirstHangs(Counted):
+    class FirstHangs(ScriptedEngine):
         async def complete(self, prompt: Prompt, *, seed: int, sampling: Sampling) -> Completion:
             await (asyncio.sleep(0.01) if seed else asyncio.Event().wait())
             return await super().complete(prompt, seed=seed, sampling=sampling)

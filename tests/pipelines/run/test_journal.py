@@ -8,24 +8,24 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from counted_engine import PROMPT, SAMPLING, Counted, completion, counted
+from some_completions import PROMPT, SAMPLING, completion
 
 from stepforge.generators.policy import complete_each
 from stepforge.pipelines.engines import ScriptedEngineSettings
 from stepforge.pipelines.engines.gate import EngineGate
 from stepforge.pipelines.engines.outage import Outage
+from stepforge.pipelines.engines.scripted_engine import ScriptedEngine
 from stepforge.pipelines.run.journaled_engine import JournaledEngine
 from stepforge.pipelines.storage.journal import (
     KEY_BYTES,
     Journal,
-    forget_journal,
     journalled,
     keep_completions,
     kept_completions,
     request_key,
 )
 from stepforge.schemas.errors import RunFailed
-from stepforge.schemas.protocols import Completion, EngineDead, Prompt, Sampling
+from stepforge.schemas.protocols import Completion, Prompt, Sampling
 
 LONG = 7
 """The seed of a request whose reasoning never ends."""
@@ -36,25 +36,20 @@ def folder(tmp_path: Path) -> Iterator[Path]:
     yield tmp_path / "journal" / "label-00000"
 
 
-def filled(folder: Path, count: int = 20) -> list[tuple[bytes, Completion]]:
-    rows = [(bytes([i]) * 16, completion(f"line {i}\n" * (i % 4))) for i in range(count)]
-
+def fill(folder: Path, rows: dict[bytes, Completion]) -> None:
     async def write() -> None:
         journal = Journal(folder)
-        for key, row in rows:
+        for key, row in rows.items():
             journal.add(key, row)
         await journal.close()
 
     asyncio.run(write())
+
+
+def filled(folder: Path, count: int = 20) -> dict[bytes, Completion]:
+    rows = {bytes([i]) * 16: completion(f"line {i}\n" * (i % 4)) for i in range(count)}
+    fill(folder, rows)
     return rows
-
-
-def test_completions_come_back_equal(folder: Path) -> None:
-    for key, row in filled(folder):
-        assert Journal(folder).find(key) == row
-    assert Journal(folder).find(b"something else..") is None
-    forget_journal(folder)
-    assert not folder.exists()
 
 
 def test_a_torn_tail_is_cut_wherever_it_tears(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -65,47 +60,27 @@ def test_a_torn_tail_is_cut_wherever_it_tears(folder: Path, capsys: pytest.Captu
     for keep in range(len(whole)):
         path.write_bytes(whole[:keep])
         found = Journal(folder)
-        known = [row for key, row in rows if found.find(key) == row]
-        assert known == [row for _, row in rows[: len(known)]]
+        known = [row for key, row in rows.items() if found.find(key) == row]
+        assert known == [*rows.values()][: len(known)]
         counts.add(len(known))
     assert counts == {0, 1, 2}
     assert "sampled again" in capsys.readouterr().err
 
 
-def test_what_was_answered_before_a_death_is_not_asked_again(folder: Path) -> None:
-    async def ask(engine: Counted) -> tuple[list[Completion], int]:
-        journal = Journal(folder)
-        try:
-            asking = JournaledEngine(EngineGate(engine, 4), journal)
-            answers = await complete_each(asking, PROMPT, n=30, seed=5, sampling=SAMPLING)
-            return answers, journal.replayed
-        finally:
-            await journal.close()
-
-    dying = counted()
-    dying.dies_after = 11
-    with pytest.raises(EngineDead):
-        asyncio.run(ask(dying))
-    second = counted()
-    answers, replayed = asyncio.run(ask(second))
-    assert replayed == 11
-    assert second.asked == 30 - 11
-    assert answers == asyncio.run(complete_each(counted(), PROMPT, n=30, seed=5, sampling=SAMPLING))
-
-
 def test_a_failed_completion_is_asked_for_again(folder: Path) -> None:
-    async def ask(engine: Counted) -> list[Completion]:
+    async def ask(failure_rate: float) -> list[Completion]:
+        engine = ScriptedEngine(ScriptedEngineSettings(failure_rate=failure_rate))
         journal = Journal(folder)
         asking = JournaledEngine(EngineGate(engine, 4), journal)
         answers = await complete_each(asking, PROMPT, n=5, seed=1, sampling=SAMPLING)
         await journal.close()
         return answers
 
-    assert {c.finish for c in asyncio.run(ask(counted(failure_rate=1.0)))} == {"error"}
-    assert "error" not in {c.finish for c in asyncio.run(ask(counted()))}
+    assert {c.finish for c in asyncio.run(ask(1.0))} == {"error"}
+    assert "error" not in {c.finish for c in asyncio.run(ask(0.0))}
 
 
-class Reasoning(Counted):
+class Reasoning(ScriptedEngine):
     """Returns no text if its tokens end before it stops reasoning: after one token, and some times on one request."""
 
     def __init__(self, failures: int) -> None:
@@ -135,7 +110,7 @@ def test_a_request_fails_alone_the_second_time_and_is_no_outage(folder: Path, fa
     assert [answer.cause for answer in asyncio.run(ask()) if answer.finish == "error"] == causes
 
 
-class Flaky(Counted):
+class Flaky(ScriptedEngine):
     """Fails over one request for ever, and seems to be away every other time."""
 
     fails = 0
@@ -177,7 +152,7 @@ def test_nothing_is_added_to_a_journal_that_has_ended(folder: Path) -> None:
 
 def test_the_completions_of_a_committed_shard_are_kept_and_found_again(folder: Path, tmp_path: Path) -> None:
     kept = tmp_path / "part-00000.parquet"
-    rows = dict(filled(folder))
+    rows = filled(folder)
     keep_completions(folder, kept)
     assert not folder.exists()
     assert kept_completions(kept) == rows
@@ -200,13 +175,7 @@ def test_requests_that_differ_in_anything_have_other_keys() -> None:
 def test_a_journal_is_laid_out_as_written_down(folder: Path) -> None:
     """A later version must read it, or refuse it by its first line; nothing in it can be run."""
     row = completion("\u00e9b", logprobs=(-0.1, -0.25), mean_logprob=-0.375, prompt_tokens=2**40, cached_tokens=4)
-
-    async def write() -> None:
-        journal = Journal(folder)
-        journal.add(b"k" * 16, row)
-        await journal.close()
-
-    asyncio.run(write())
+    fill(folder, {b"k" * 16: row})
     (path,) = folder.glob("*.frames")
     payload = b"k" * 16 + row.model_dump_json().encode()
     frame = struct.pack("<II", len(payload), zlib.crc32(payload)) + payload
