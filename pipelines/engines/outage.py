@@ -23,8 +23,6 @@ class Outage:
         self._said = False
         self.answers = 0
         """How often it answered."""
-        self.begun = 0
-        """How often it went down."""
         self._back = asyncio.Event()
 
     @property
@@ -44,7 +42,6 @@ class Outage:
         """
         if self._since is None:
             self._since = time.monotonic()
-            self.begun += 1
             self._back.clear()
         away = time.monotonic() - self._since
         if tries and not self._said:  # a momentary outage is not worth a line

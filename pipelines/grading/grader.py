@@ -35,10 +35,6 @@ class PooledGrader(AbstractAsyncContextManager["PooledGrader"]):
         self._verdicts: OrderedDict[tuple[str, str], Future[Outcome]] = OrderedDict()
         self._rulings: OrderedDict[tuple[str, str], Future[Ruling]] = OrderedDict()
 
-    @property
-    def process_ids(self) -> list[int]:
-        return self._pool.process_ids
-
     async def grade(self, problem: Problem, answers: Sequence[str | None]) -> list[Outcome]:
         """Return an outcome for each answer.
 

@@ -92,10 +92,6 @@ class GradingPool:
         self._lock = threading.Lock()
         self._closed = False
 
-    @property
-    def process_ids(self) -> list[int]:
-        return [pid for process in self._processes if (pid := process.pid) is not None]
-
     def submit(self, problem: str, reference: str, answer: str) -> "Future[Outcome]":
         """Queue a comparison; its future fails (``RunFailed``) only if no process starts.
 

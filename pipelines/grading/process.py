@@ -40,11 +40,6 @@ class GradingProcess:
         self.ended = False
         """Whether it was stopped for good."""
 
-    @property
-    def pid(self) -> int | None:
-        process = self._process
-        return None if process is None else process.pid
-
     def ask(self, reference: str, answer: str) -> Outcome | None:
         """Return the outcome of a comparison; None if time ran out, ``undetermined`` if the process died.
 

@@ -79,10 +79,6 @@ class Zygote:
         self._control: socket.socket | None = None
         self.barriers = Barriers(0, seccomp=False, namespaces=False)
 
-    @property
-    def pid(self) -> int | None:
-        return None if self._process is None else self._process.pid
-
     def start(
         self, work: dict[str, dict[str, socket.socket]], limits: Limits, reads: tuple[str, ...], *, own_program: bool
     ) -> list[Locked]:

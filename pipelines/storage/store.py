@@ -48,9 +48,6 @@ class StorePath:
     def parent(self) -> "StorePath":
         return replace(self, key=self.key.rsplit("/", 1)[0])
 
-    def with_name(self, name: str) -> "StorePath":
-        return self.parent / name
-
     def exists(self) -> bool:
         """Whether there is an object with this key, or any below it."""
         from pyarrow.fs import FileType
