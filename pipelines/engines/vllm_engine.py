@@ -66,7 +66,9 @@ class VllmEngine(TextEngine):
             token_ids = list(prompt.token_ids or self._tokenizer.encode(prompt.text))
             if not token_ids:
                 raise ValueError("the prompt is empty")
-            answer = await self._generate(token_ids, self._parameters(sampling, seed))
+            parameters = copy(self._without_seed(sampling))
+            parameters.seed = seed if self._settings.seeded else None
+            answer = await self._generate(token_ids, parameters)
         except EngineDead:
             raise
         except Exception as error:  # vLLM's own errors about prompts and parameters are not ValueErrors
@@ -100,11 +102,6 @@ class VllmEngine(TextEngine):
             raise EngineDead("the engine is closed" if self.closed else f"vLLM died: {first_line(error)}") from error
         finally:
             self._unfinished.discard(name)
-
-    def _parameters(self, sampling: Sampling, seed: int) -> Any:
-        parameters = copy(self._without_seed(sampling))
-        parameters.seed = seed if self._settings.seeded else None
-        return parameters
 
     def _unseeded(self, sampling: Sampling) -> Any:
         from vllm import SamplingParams

@@ -143,7 +143,6 @@ class ProofVerification(Verification):
     kind: Literal["proof_verification"] = "proof_verification"  # type: ignore[assignment]
     row = ProofVerificationRow
     style: Literal["think_prm"] = "think_prm"
-    critiques: tuple[Source, ...] = ("judge", "truth")
 
     def lines_beside(self, file: str) -> str:
         return json_lines(file)

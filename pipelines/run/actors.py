@@ -34,8 +34,8 @@ class CpuWorker(ShardWork):
         self._alone = asyncio.Lock()
         collect_seldom()
 
-    async def ready(self) -> bool:
-        return True
+    async def ready(self) -> None:
+        """A worker that answers is ready."""
 
     async def call(self, task: Callable[[], None]) -> None:
         """Do other work than a stage of a shard, one call at a time."""
@@ -57,10 +57,9 @@ class EngineWorker(CpuWorker):
         self._loading = asyncio.Lock()
         self._tried = False
 
-    async def ready(self) -> bool:
+    async def ready(self) -> None:
         async with self._loading:
             await self._loaded()
-        return True
 
     async def do(self, stage: ShardStage, shard: ShardPlan, corpus: Corpus, rates: Record | None = None) -> ShardDone:
         await self._probe(stage, shard)

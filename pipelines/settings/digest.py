@@ -12,15 +12,10 @@ from stepforge.pipelines.engines.settings import SERVER_FREE_TO_CHANGE
 from stepforge.pipelines.settings.run_file import RunFile
 from stepforge.pipelines.storage.layout import ShardStage
 
-
-def _installed_version() -> str:
-    try:
-        return version("stepforge")
-    except PackageNotFoundError:
-        return "0+source"
-
-
-VERSION = _installed_version()
+try:
+    VERSION = version("stepforge")
+except PackageNotFoundError:
+    VERSION = "0+source"
 
 FREE_TO_CHANGE = ("workers", "problems", "export", "max_failure_share", "train", "test_share", "watch")
 """Settings that no shard depends on: they add work, or set location, speed or export."""

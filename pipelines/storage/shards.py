@@ -70,11 +70,10 @@ class ShardMetadata(TypedDict, total=False):
     """Rows per group, if reduced because rows are long."""
 
 
-def write_shard(path: AnyPath, records: Iterable[Record], record: type[Record], metadata: ShardMetadata) -> int:
-    """Commit a shard and return its rows; on any failure no file of that name appears."""
+def write_shard(path: AnyPath, records: Iterable[Record], record: type[Record], metadata: ShardMetadata) -> None:
+    """Commit a shard; on any failure no file of that name appears."""
     table = to_table(records, record)
     write_table(path, table, {**metadata, "rows": table.num_rows, "digest": _digest(table, metadata.get("source", ""))})
-    return int(table.num_rows)
 
 
 def write_table(path: AnyPath, table: pa.Table, metadata: ShardMetadata) -> None:

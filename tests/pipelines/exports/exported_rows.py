@@ -7,7 +7,7 @@ from fakes import EqualGrader, KnownPolicy, a_solution, solved
 from scripted_rows import scripted_rows
 
 from stepforge.labelers import AnyPart, MathShepherd, label_with_all
-from stepforge.pipelines.exports import EXPORTS, AnyExport
+from stepforge.pipelines.exports import EXPORTS, AnyExport, Stepwise
 from stepforge.schemas.labeled import LabeledProblem
 
 WITHOUT_ROWS = {"repairs"}
@@ -18,6 +18,9 @@ ROWS = scripted_rows([MathShepherd(k=8)], 24)
 
 def rows_of(part: AnyExport, rows: list[LabeledProblem] = ROWS) -> list[Any]:
     return [row for problem in rows for row in part.rows(problem)]
+
+
+STEPWISE = {row.solution_id: row for row in rows_of(Stepwise())}
 
 
 def labeled(*parts: AnyPart, error: int = 2, high: float = 0.9, low: float = 0.0, tokens: int = 6) -> LabeledProblem:

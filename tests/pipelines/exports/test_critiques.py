@@ -4,10 +4,10 @@ import re
 from typing import Any
 
 import pytest
-from exported_rows import ROWS, rows_of
+from exported_rows import ROWS, STEPWISE, rows_of
 
 from stepforge.labelers import Judge
-from stepforge.pipelines.exports import Stepwise, Verification
+from stepforge.pipelines.exports import Verification
 from stepforge.pipelines.exports.verification import judged_critiques, worked_critiques
 from stepforge.schemas.problem import Problem, Quantity, Truth
 from stepforge.schemas.rollout import Step
@@ -16,13 +16,12 @@ from stepforge.schemas.rollout import Step
 @pytest.mark.parametrize("style", ["think_prm", "gen_prm"])
 def test_verification_chains_agree_with_the_labels(style: Any) -> None:
     rows = rows_of(Verification(style=style))
-    stepwise = {row.solution_id: row for row in rows_of(Stepwise())}
     assert rows
     for row in rows:
         said = " ".join(turn.content for turn in row.messages if turn.role == "assistant")
         verdicts = re.findall(r"\\boxed\{(\w+)\}", said)
         assert [v in ("correct", "Yes") for v in verdicts] == list(row.labels)
-        assert row.labels == stepwise[row.solution_id].labels
+        assert row.labels == STEPWISE[row.solution_id].labels
         assert row.critique_from == "truth"
     assert {False in row.labels for row in rows} == {True, False}
 

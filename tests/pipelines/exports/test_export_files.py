@@ -7,7 +7,7 @@ from pathlib import Path
 import pyarrow.parquet as pq
 import pytest
 from command_line import invoked
-from exported_rows import ROWS, WITH_ROWS, rows_of
+from exported_rows import ROWS, STEPWISE, WITH_ROWS, rows_of
 from pydantic import ValidationError
 from scripted_rows import curated_run, exported_run
 
@@ -108,10 +108,9 @@ def test_prm800k_lines_read_back(exported: Layout) -> None:
     assert {path.stem for path in files if path.suffix == ".jsonl"} == {p.stem for p in files if p.suffix == ".parquet"}
     texts = [path.read_text(encoding="utf-8") for path in files if path.suffix == ".jsonl"]
     lines = [json.loads(line) for text in texts for line in text.splitlines()]
-    stepwise = {row.solution_id: row for row in rows_of(Stepwise())}
-    assert len(lines) == len(stepwise)
+    assert len(lines) == len(STEPWISE)
     for line in lines:
-        source = stepwise[line["solution_id"]]
+        source = STEPWISE[line["solution_id"]]
         steps = [step["completions"][step["chosen_completion"]] for step in line["label"]["steps"]]
         assert tuple(step["text"] for step in steps) == source.completions
         assert tuple(step["rating"] == 1 for step in steps) == source.labels

@@ -3,7 +3,7 @@
 import re
 
 import pytest
-from exported_rows import ROWS, rows_of
+from exported_rows import ROWS, STEPWISE, rows_of
 from scripted_rows import scripted_rows
 
 from stepforge.labelers import OmegaPRM
@@ -21,11 +21,10 @@ from stepforge.pipelines.exports import (
 
 
 def test_math_shepherd_text_reads_back() -> None:
-    stepwise = {row.solution_id: row for row in rows_of(Stepwise())}
     rows = rows_of(MathShepherdText())
     assert rows
     for row in rows:
-        source = stepwise[row.solution_id]
+        source = STEPWISE[row.solution_id]
         pieces = row.input.removeprefix(f"{source.prompt} ").split(" \u043a\u0438")
         assert pieces.pop() == ""
         steps = tuple(re.sub(r"^\n?Step \d+: ", "", piece) for piece in pieces)
@@ -42,18 +41,17 @@ def test_steps_that_are_numbered_already_are_left_alone() -> None:
 
 def test_soft_values_are_the_shares_of_a_fixed_number() -> None:
     rows = rows_of(SoftStepwise())
-    stepwise = {row.solution_id: row for row in rows_of(Stepwise())}
     assert rows
     for row in rows:
         assert row.input.count("\u043a\u0438") == len(row.value)
-        assert row.value == stepwise[row.solution_id].values[: len(row.value)]
+        assert row.value == STEPWISE[row.solution_id].values[: len(row.value)]
     assert {value for row in rows for value in row.value} - {0.0, 1.0}
 
 
 def test_a_soft_row_ends_before_the_first_unknown_value() -> None:
-    rows = rows_of(SoftStepwise(), scripted_rows([OmegaPRM(grow=False)], 12))
-    stepwise = {row.solution_id: row for row in rows_of(Stepwise(), scripted_rows([OmegaPRM(grow=False)], 12))}
-    for row in rows:
+    problems = scripted_rows([OmegaPRM(grow=False)], 12)
+    stepwise = {row.solution_id: row for row in rows_of(Stepwise(), problems)}
+    for row in rows_of(SoftStepwise(), problems):
         values = stepwise[row.solution_id].values
         assert row.value == values[: len(row.value)]
         assert len(row.value) == len(values) or values[len(row.value)] is None
@@ -75,9 +73,8 @@ def test_a_solution_that_holds_the_step_token_is_left_out(part: MathShepherdText
 
 
 def test_qwen_messages_have_a_label_a_mark() -> None:
-    stepwise = {row.solution_id: row for row in rows_of(Stepwise())}
     for row in rows_of(QwenPRM()):
-        source = stepwise[row.solution_id]
+        source = STEPWISE[row.solution_id]
         assert [turn.role for turn in row.messages] == ["system", "user", "assistant"]
         assert row.messages[1].content == source.prompt
         *steps, rest = row.messages[2].content.split("<extra_0>")
@@ -87,9 +84,8 @@ def test_qwen_messages_have_a_label_a_mark() -> None:
 
 
 def test_rlhflow_conversations_read_back() -> None:
-    stepwise = {row.solution_id: row for row in rows_of(Stepwise())}
     for row in rows_of(RLHFlow()):
-        source = stepwise[row.solution_id]
+        source = STEPWISE[row.solution_id]
         asked, said = row.conversations[::2], row.conversations[1::2]
         assert {turn.role for turn in asked} == {"user"}
         assert asked[0].content == f"{source.prompt} {source.completions[0]}"

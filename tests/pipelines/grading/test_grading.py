@@ -8,6 +8,7 @@ from pathlib import Path
 
 import psutil
 import pytest
+from fakes import outcomes
 
 from stepforge.pipelines.grading.grader import PooledGrader
 from stepforge.pipelines.grading.pool import Comparison, FairQueue, GradingPool
@@ -62,9 +63,8 @@ def test_hostile_answers_end_and_harm_nobody(tmp_path: Path) -> None:
             return await grader.grade(problem("0"), mixed)
 
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    outcomes = asyncio.run(work())
     assert len(attacks) >= 40
-    found = dict(zip(mixed, outcomes, strict=True))
+    found = dict(zip(mixed, asyncio.run(work()), strict=True))
     assert "correct" not in [found[attack] for attack in attacks]
     assert [found[answer] for answer in honest] == ["correct" if i % 2 else "wrong" for i in range(12)]
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - peak < 300_000  # KiB
@@ -222,12 +222,7 @@ def test_whatever_the_grader_raises_is_undetermined(monkeypatch: pytest.MonkeyPa
         raise RecursionError
 
     monkeypatch.setattr("stepforge.grading.verdict.compare", broken)
-
-    async def work() -> list[Outcome]:
-        async with PooledGrader() as grader:
-            return await grader.grade(problem("x+41"), ["41+x"])
-
-    assert asyncio.run(work()) == ["undetermined"]
+    assert outcomes(problem("x+41"), "41+x") == ["undetermined"]
 
 
 def test_thousands_of_calls_from_one_loop() -> None:
