@@ -31,6 +31,15 @@ def started(code: str) -> "subprocess.Popen[str]":
     return subprocess.Popen([sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
 
 
+def heard(capfd: pytest.CaptureFixture[str], last: str, before: str = "") -> str:
+    """Return what is written up to a certain end, or in ten seconds."""
+    deadline = time.monotonic() + 10
+    while not before.endswith(last) and time.monotonic() < deadline:
+        before += capfd.readouterr().err
+        time.sleep(0.01)
+    return before
+
+
 def test_the_first_error_is_the_reason_and_nothing_else_comes_out(capfd: pytest.CaptureFixture[str]) -> None:
     with (
         pytest.raises(RuntimeError, match=r"^no room for the weights: 3 GiB are free$"),
@@ -62,14 +71,10 @@ def test_what_starts_is_heard_late_and_then_at_once(capfd: pytest.CaptureFixture
         assert process.stdout.readline() == "started\n"
         assert capfd.readouterr().err == ""
     with process:
-        heard = capfd.readouterr().err
-        assert "one\ntwo\n".startswith(heard), "what is not there yet comes in its turn"
+        first = capfd.readouterr().err
+        assert "one\ntwo\n".startswith(first), "what is not there yet comes in its turn"
         process.communicate("go on\n", timeout=60)
-        deadline = time.monotonic() + 10
-        while "three" not in heard and time.monotonic() < deadline:
-            heard += capfd.readouterr().err
-            time.sleep(0.01)
-    assert heard == "one\ntwo\nthree\n"
+        assert heard(capfd, "three\n", first) == "one\ntwo\nthree\n"
 
 
 def test_nothing_is_lost_or_turned_round_while_it_is_let_out(capfd: pytest.CaptureFixture[str]) -> None:
@@ -79,11 +84,7 @@ def test_nothing_is_lost_or_turned_round_while_it_is_let_out(capfd: pytest.Captu
         time.sleep(0.1)
     with process:
         process.communicate(timeout=60)
-    deadline, heard = time.monotonic() + 10, ""
-    while not heard.endswith("19999\n") and time.monotonic() < deadline:
-        heard += capfd.readouterr().err
-        time.sleep(0.01)
-    assert heard.split() == [str(i) for i in range(20_000)]
+    assert heard(capfd, "19999\n").split() == [str(i) for i in range(20_000)]
 
 
 @pytest.mark.parametrize(

@@ -58,15 +58,13 @@ def test_a_missing_column_is_named(tmp_path: Path, suffix: str) -> None:
 
 
 def test_ids_stay_when_rows_move(tmp_path: Path) -> None:
-    write_jsonl(tmp_path / "x.jsonl", ROWS[:50])
-    before = {
-        item.problem.question: (item.problem.id, item.problem.group) for item in items(opened(tmp_path / "x.jsonl"))
-    }
-    write_jsonl(tmp_path / "x.jsonl", ROWS[:50][::-1])
-    after = {
-        item.problem.question: (item.problem.id, item.problem.group) for item in items(opened(tmp_path / "x.jsonl"))
-    }
-    assert before == after
+    def ids(rows: list[dict[str, str]]) -> dict[str, tuple[str, str]]:
+        write_jsonl(tmp_path / "x.jsonl", rows)
+        problems = [item.problem for item in items(opened(tmp_path / "x.jsonl"))]
+        return {problem.question: (problem.id, problem.group) for problem in problems}
+
+    before = ids(ROWS[:50])
+    assert before == ids(ROWS[:50][::-1])
     assert len(set(before.values())) == 50
 
 

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from command_line import data_bytes
 from run_files import write_run_file
 
 from stepforge.pipelines.storage.layout import Layout
@@ -81,8 +82,4 @@ def test_a_run_outlives_the_loss_of_a_node(tmp_path: Path, tell: Callable[[str],
     assert same.returncode == 0, same.stderr
     rows = {name: json.loads(text)["stages"]["label"]["rows_out"] for name, text in (("a", out), ("b", same.stdout))}
     assert rows["a"] == rows["b"]
-    assert data(folder) == data(alone)
-
-
-def data(folder: Path) -> dict[str, bytes]:
-    return {p.relative_to(folder).as_posix(): p.read_bytes() for p in (folder / "datasets").rglob("*.parquet")}
+    assert data_bytes(folder) == data_bytes(alone)
