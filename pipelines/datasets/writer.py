@@ -69,7 +69,6 @@ class ExportJob(NamedTuple):
 
     @property
     def parts(self) -> AnyPath:
-        """Temporary location of the shards' parts."""
         return self.folder / "exports" / f".parts-{self.token}.tmp"
 
     def shards(self) -> list[int]:

@@ -70,7 +70,6 @@ class EngineGate:
         """``limit`` is a request's time limit in seconds, longer while the engine answers those given before it;
         ``outage`` says how long to wait for a server."""
         self.engine = engine
-        self.capacity = capacity
         self._limit = limit
         self.outage = outage or Outage("the engine", 0.0)
         self._turns = Turns(engine, capacity)
@@ -143,7 +142,6 @@ class EngineGate:
         return Completion.failed(f"no answer within {self._limit:g} s; aborted", "server")
 
     def counters(self) -> dict[str, int]:
-        """Counts so far, requests in flight and waiting, and how many the engine accepts at a time."""
         return {
             **self._counts,
             "running": self._clock.running,

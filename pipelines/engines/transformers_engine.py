@@ -53,7 +53,6 @@ class TransformersEngine(TextEngine):
 
     @classmethod
     async def open(cls, settings: TransformersEngineSettings) -> "TransformersEngine":
-        """Load the model; the event loop stays free meanwhile."""
         model = await asyncio.to_thread(_load, settings, locate(settings.model))
         return cls(settings, model, await asyncio.to_thread(identity_of, settings, str(transformers.__version__)))
 

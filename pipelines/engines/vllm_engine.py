@@ -45,7 +45,6 @@ class VllmEngine(TextEngine):
 
     @classmethod
     async def open(cls, settings: VllmEngineSettings) -> "VllmEngine":
-        """Load the model; the event loop stays free meanwhile."""
         model = locate(settings.model)
         started = await asyncio.to_thread(_Started, settings, model)
         try:

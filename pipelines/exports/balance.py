@@ -27,8 +27,6 @@ _DRAW, _AXIS = "evened draw", "evened axis "
 
 
 class Evened(Export):
-    """An export whose rows are balanced."""
-
     evenness: float = Field(default=3.0, ge=1)
     """Most rows of a class, in multiples of the median class's; a very large number turns thinning off."""
     even: tuple[Axis, ...] = ("position", "difficulty", "length")

@@ -91,8 +91,6 @@ def said(steps: Sequence[Step], reasoning: Reasoning, *, calls: bool = False) ->
 
 
 class Chat(Export):
-    """The settings that all exports for policies share."""
-
     answers: ClassVar[Answers]
     chat: bool = False
     """Whether rows are conversations. They contain no chat template: the trainer applies the model's own."""

@@ -31,8 +31,6 @@ class Marked(NamedTuple):
 
 
 class StepLabels(Record):
-    """The settings that all stepwise exports share."""
-
     after_first_error: Literal["drop", "wrong"] = "drop"
     """Steps after the first error: nothing is known of them, so they are dropped, or called wrong on request."""
 

@@ -41,8 +41,6 @@ class SoftStepwiseRow(Origin):
 
 
 class MarkedText(StepLabels):
-    """What exports share in which a token ends each step."""
-
     step_end: str = Field(default=STEP_END, min_length=1)
     """Ends each step; must be one token of the model that is trained."""
 

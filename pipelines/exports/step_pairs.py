@@ -95,8 +95,6 @@ class Pair(Distance):
 
 
 class Forks(Evened):
-    """The settings that exports of forks share."""
-
     needs_completions = True
     min_margin: float = Field(default=0.0, ge=-1, lt=1)
     """The distance between the two intervals must exceed this; below 0 they may overlap."""

@@ -32,8 +32,6 @@ class ProblemCount(Record):
 
 
 class Survey(NamedTuple):
-    """The rows of a problem set, by problem."""
-
     counted: ProblemCount
     repeats: dict[int, str]
     """For each row that contradicts an earlier one or repeats it, by position, the message about it."""

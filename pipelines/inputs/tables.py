@@ -55,7 +55,6 @@ def open_table(path: Path) -> Table:
 
 
 def folder_files(folder: Path) -> list[Path]:
-    """Return the files of a folder, in the order of their names."""
     try:
         found = sorted(p for p in folder.iterdir() if suffix_of(p) and not p.name.startswith(".") and p.is_file())
     except OSError as error:
@@ -74,7 +73,6 @@ def suffix_of(path: Path) -> str:
 
 
 def digest_of(path: Path, size: int) -> str:
-    """Return a digest of a file's first bytes."""
     digest = blake2b(digest_size=16)
     with path.open("rb") as file:
         while size > 0 and (block := file.read(min(size, 1 << 20))):

@@ -39,7 +39,6 @@ def seeds_of(part: ModelSource, seed: int, row: int) -> Seeds | None:
 
 
 def _seed(part: ModelSource, seed: int, row: int) -> SourceItem | None:
-    """Return the seed of an attempt; None if it cannot be read."""
     if not isinstance(part.seeds, ProblemSet):
         return SourceItem(problem=part.seeds.item(seed, row))
     source = open_once(part.seeds)

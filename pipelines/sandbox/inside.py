@@ -71,8 +71,6 @@ def _line(error: BaseException) -> str:
 
 
 class TestTask(TypedDict):
-    """The message to the test process."""
-
     program: str
     tests: str
     entry_point: str
@@ -208,7 +206,6 @@ def run_program() -> None:
 
 
 def ask_function() -> None:
-    """Import a user's own function and call it."""
     task = receive(CONTROL)
     sys.path[:] = task["path"]
     module, _, name = task["function"].partition(":")

@@ -44,8 +44,6 @@ def start_module(module: str, pipe: int, *arguments: str, **environment: str) ->
 
 
 class Limits(Record):
-    """Limits of one execution."""
-
     seconds: float = 5.0
     """Wall-clock time, and CPU time of each process."""
     memory: int = 512 << 20

@@ -46,8 +46,6 @@ class Ran(Record):
 
 
 class Ruling(NamedTuple):
-    """The outcome of a solution, and why."""
-
     outcome: Outcome
     message: str = ""
 

@@ -66,7 +66,6 @@ def install(*, own_program: bool) -> None:
 
 
 def check(result: int, what: str) -> None:
-    """Raise the error of a system call that failed."""
     if result < 0:
         number = ctypes.get_errno() or errno.EPERM
         raise OSError(number, f"{what}: {os.strerror(number)}")

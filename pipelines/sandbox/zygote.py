@@ -36,8 +36,6 @@ _DEVICES = ("/dev/null", "/dev/urandom", "/dev/zero")
 
 
 class Asked(TypedDict):
-    """A request to a zygote."""
-
     start: list[tuple[str, list[str]]]
     """Kinds of work, each with the names of the files that it holds."""
     own_program: bool

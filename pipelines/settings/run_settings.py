@@ -21,7 +21,6 @@ FILES = frozenset({"path", "against", "command", "reads"})
 
 
 def read_run_file(path: Path, overrides: Sequence[str] = ()) -> RunFile:
-    """Return the settings of a run file, with ``key=value`` overrides applied."""
     try:
         settings = tomllib.loads(path.read_text(encoding="utf-8-sig"))
     except FileNotFoundError:
