@@ -74,11 +74,7 @@ def test_critiques_worked_out_from_the_truth() -> None:
 def test_a_judges_words_are_cut_by_step(words: str) -> None:
     assert judged_critiques(words, 2) == ("fine", "off by one")
     assert judged_critiques(words, 3) is None
-
-
-def test_a_judges_words_that_cannot_be_cut_are_not_used() -> None:
-    assert judged_critiques("It is all fine.\nWrong step: none", 2) is None
-    assert judged_critiques("Step 1: fine\nStep 3: odd", 2) is None
+    assert judged_critiques(words.replace("2", "3"), 2) is None
 
 
 def test_a_judges_chain_is_preferred_where_it_agrees() -> None:

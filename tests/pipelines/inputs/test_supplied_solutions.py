@@ -78,8 +78,3 @@ def test_rows_may_add_problems_and_not_solutions_of_problems_that_were_there(tmp
     before = opened(tmp_path / "a.jsonl", ROWS[:6]).prints()
     assert opened(tmp_path / "a.jsonl", ROWS[:9]).goes_on_from(before)
     assert not opened(tmp_path / "a.jsonl", [*ROWS[:6], ROWS[0]]).goes_on_from(before)
-
-
-def test_without_solutions_a_repeated_question_is_a_mistake(tmp_path: Path) -> None:
-    with pytest.raises(BadInput, match="question is that of"):
-        opened(tmp_path / "a.jsonl", ROWS[:2], solution=None).check()
