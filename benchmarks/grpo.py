@@ -26,7 +26,7 @@ from trl import GRPOConfig, GRPOTrainer
 from stepforge.generators.families import ALL_FAMILIES
 from stepforge.generators.policy import PolicySettings, PromptedPolicy
 from stepforge.labelers.oracle import judge
-from stepforge.pipelines.engines import TransformersEngineSettings, open_engine
+from stepforge.pipelines.engines import TransformersEngineSettings
 from stepforge.pipelines.engines.model_files import embedded_folder
 from stepforge.pipelines.grading.grader import PooledGrader
 from stepforge.pipelines.library.rewards import trl_reward
@@ -151,7 +151,7 @@ def train(arm: str, seed: int, steps: int, rate: float, out: Path) -> None:
 
 async def right_shares(model: str, asked: Sequence[Problem]) -> list[float]:
     """Return each problem's share of right solutions at temperature 1."""
-    engine = await open_engine(TransformersEngineSettings(model=model, dtype="float32", batch_size=128))
+    engine = await TransformersEngineSettings(model=model, dtype="float32", batch_size=128).open()
     policy = PromptedPolicy(engine, PolicySettings(max_tokens=LONGEST, answer="stated"))
     async with PooledGrader() as grader:
         rows = await asyncio.gather(*(solve(p, [], policy, grader, n=SAMPLES, seed=EXAM_SEED) for p in asked))

@@ -20,7 +20,7 @@ from stepforge.generators.families import ALL_FAMILIES
 from stepforge.generators.policy import PolicySettings, PromptedPolicy
 from stepforge.generators.search import Asked, Beam, BestOfN, Found, Mcts
 from stepforge.grading.votes import equal_answers
-from stepforge.pipelines.engines import TransformersEngineSettings, open_engine
+from stepforge.pipelines.engines import TransformersEngineSettings
 from stepforge.pipelines.grading.grader import PooledGrader
 from stepforge.pipelines.scorers import named_scorer, open_scorer
 from stepforge.schemas.problem import Problem
@@ -108,7 +108,7 @@ def _interval(values: Any) -> list[float]:
 
 
 async def measure(scorer: str, asked: Sequence[Problem]) -> list[dict[str, object]]:
-    engine = await open_engine(TransformersEngineSettings(model="embedded-free", logprobs=True, batch_size=128))
+    engine = await TransformersEngineSettings(model="embedded-free", logprobs=True, batch_size=128).open()
     policy = PromptedPolicy(engine, PolicySettings(temperature=0.7, max_tokens=480, answer="stated"))
     loaded = await open_scorer(named_scorer(scorer))
     try:

@@ -21,7 +21,7 @@ from stepforge.generators.family import Wording
 from stepforge.generators.policy import PolicySettings, PromptedPolicy
 from stepforge.grading.outcomes import graded
 from stepforge.labelers.oracle import oracle_verdict
-from stepforge.pipelines.engines import VllmEngineSettings, open_engine
+from stepforge.pipelines.engines import VllmEngineSettings
 from stepforge.pipelines.engines.model_files import embedded_folder
 from stepforge.pipelines.grading.grader import PooledGrader
 from stepforge.schemas.problem import Problem
@@ -148,7 +148,7 @@ def main(
 
 
 async def _examined(folder: Path, settings: PolicySettings, size: Size, wording: Wording | None) -> dict[str, Any]:
-    engine = await open_engine(VllmEngineSettings(model=str(folder), threads=1))
+    engine = await VllmEngineSettings(model=str(folder), threads=1).open()
     try:
         return await examine(PromptedPolicy(engine, settings), size, wording)
     finally:

@@ -31,7 +31,7 @@ from stepforge.generators.family import Family
 from stepforge.generators.policy import PolicySettings, PromptedPolicy
 from stepforge.generators.segmenters import Line
 from stepforge.pipelines.bench.measure import Array, resamples
-from stepforge.pipelines.engines import AnyEngine, ScriptedEngineSettings, VllmEngineSettings, open_engine
+from stepforge.pipelines.engines import AnyEngine, ScriptedEngineSettings, VllmEngineSettings
 from stepforge.pipelines.engines.model_files import embedded_folder
 from stepforge.pipelines.run.stages import solve
 from stepforge.pipelines.storage.shards import read_shard, write_shard
@@ -201,7 +201,7 @@ class PolicyBench:
 
     async def _draw(self, model: str, missing: dict[str, Path], grader: Grader) -> None:
         asked = [problem for problems in self.problems.values() for problem in problems]
-        engine = await open_engine(serving(self.engine, model))
+        engine = await serving(self.engine, model).open()
         try:
             for way, path in missing.items():
                 settings = POLICY.model_copy(update={"temperature": WAYS[way]})

@@ -55,6 +55,11 @@ class VllmEngineSettings(Record):
         sizes = (self.vllm.get(name, 1) for name in ("pipeline_parallel_size", "data_parallel_size"))
         return self.tensor_parallel_size * prod(size for size in sizes if isinstance(size, int))
 
+    async def open(self) -> Engine:
+        from stepforge.pipelines.engines.vllm_engine import VllmEngine
+
+        return await VllmEngine.open(self)
+
 
 class ServerEngineSettings(Record):
     """A server that speaks the OpenAI protocol: vLLM, SGLang, llama.cpp, a hosted model, or a gateway."""
@@ -107,6 +112,11 @@ class ServerEngineSettings(Record):
             raise ValueError('tokenizer: exact tokens can be sent with api = "completions" only; drop one of the two')
         return self
 
+    async def open(self) -> Engine:
+        from stepforge.pipelines.engines.server_engine import ServerEngine
+
+        return await ServerEngine.open(self)
+
 
 class TransformersEngineSettings(Record):
     """Plain transformers, for machines where vLLM does not run."""
@@ -128,6 +138,11 @@ class TransformersEngineSettings(Record):
     request_timeout: float | None = Field(default=1800, gt=0)
     """Time limit of one request in seconds, including queueing; None for no limit."""
 
+    async def open(self) -> Engine:
+        from stepforge.pipelines.engines.transformers_engine import TransformersEngine
+
+        return await TransformersEngine.open(self)
+
 
 class ScriptedEngineSettings(Record):
     """No model: a fixed program that solves two problem families and errs at known rates. For dry runs and tests."""
@@ -148,10 +163,19 @@ class ScriptedEngineSettings(Record):
     max_model_len: int = Field(default=32_768, ge=8)
     """Longest prompt and continuation together; a token is a character."""
 
+    async def open(self) -> Engine:
+        from stepforge.pipelines.engines.scripted_engine import ScriptedEngine
+
+        return ScriptedEngine(self)
+
 
 class OwnEngine(Protocol):
     async def open(self) -> Engine:
-        """Start the engine; the caller closes it."""
+        """Start the engine; the caller closes it. The event loop stays free while a model loads.
+
+        Raises: BadInput: the model, the server or the library is missing, or the settings do not fit.
+            EngineDead: it did not start.
+        """
         ...
 
 

@@ -11,7 +11,7 @@ from stepforge.generators.policy import NotSampled, PolicySettings, PromptedPoli
 from stepforge.generators.problem_sets import hash_of
 from stepforge.generators.supplied import Brought
 from stepforge.labelers import AnyLabeler, AnyPart
-from stepforge.pipelines.engines import AnyEngine, open_engine
+from stepforge.pipelines.engines import AnyEngine
 from stepforge.pipelines.grading.grader import PooledGrader
 from stepforge.pipelines.library.own_function import FunctionEngine
 from stepforge.pipelines.library.waiting import finished
@@ -129,7 +129,7 @@ async def _opened(engine: Any, closing: AsyncExitStack) -> Engine:
     """Return the engine; one that the caller has opened is not closed at the end."""
     if not isinstance(engine, Record) and hasattr(engine, "complete"):
         return engine  # type: ignore[no-any-return]
-    opened: Engine = await open_engine(engine) if isinstance(engine, Record) else FunctionEngine(engine)  # type: ignore[arg-type]
+    opened: Engine = await engine.open() if hasattr(engine, "open") else FunctionEngine(engine)
     closing.push_async_callback(opened.close)
     return opened
 

@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 from stepforge.generators.policy import PromptedPolicy
 from stepforge.labelers.people_rule import digest_up_to
 from stepforge.labelers.verdict_text import delimiter, imitates, numbered
-from stepforge.pipelines.engines import AnyEngine, open_engine
+from stepforge.pipelines.engines import AnyEngine
 from stepforge.pipelines.engines.gate import capacity_of
 from stepforge.pipelines.review.findings import add_lines, read_lines
 from stepforge.pipelines.review.queue import ReviewQueue, row_of
@@ -84,7 +84,7 @@ def condense(run: RunFile, layout: Layout, queue: ReviewQueue) -> str:
 async def _written(
     settings: AnyEngine, run: RunFile, asked: Sequence[tuple[str, Rollout, int]]
 ) -> list[CondensedStep | str]:
-    engine = await open_engine(settings)
+    engine = await settings.open()
     policy, chat = PromptedPolicy(engine, run.policy), False
     with suppress(ValueError):  # a model without a chat template
         engine.chat((Message(role="user", content=""),))

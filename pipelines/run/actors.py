@@ -10,7 +10,7 @@ from functools import partial
 
 from stepforge.filters import Corpus
 from stepforge.generators.policy import PromptedPolicy
-from stepforge.pipelines.engines import AnyEngine, TransformersEngineSettings, VllmEngineSettings, open_engine
+from stepforge.pipelines.engines import AnyEngine, TransformersEngineSettings, VllmEngineSettings
 from stepforge.pipelines.engines.gate import EngineGate, capacity_of, limit_of, outage_of
 from stepforge.pipelines.engines.model_files import identity_of
 from stepforge.pipelines.grading.grader import PooledGrader
@@ -140,7 +140,7 @@ async def open_models(
     engines: dict[str, Engine] = {}
     for table in sorted(asked, key=local.__contains__):
         with naming_engine(table):
-            engines[table] = await open_engine(asked[table])
+            engines[table] = await asked[table].open()
         await asyncio.to_thread(check, {table: engines[table].identity})
     for table, one in runs_by_table(run).items():
         try:

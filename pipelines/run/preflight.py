@@ -20,7 +20,6 @@ from stepforge.pipelines.engines import (
     ServerEngineSettings,
     TransformersEngineSettings,
     VllmEngineSettings,
-    open_engine,
 )
 from stepforge.pipelines.engines.model_files import check_there, locate
 from stepforge.pipelines.inputs.held_out import held_out_index
@@ -152,7 +151,7 @@ async def _answers(run: RunFile) -> None:
                 await _answers_one(asked)
     if isinstance(run.judge, ServerEngineSettings):
         with naming_engine("judge"):
-            judge = await open_engine(run.judge)
+            judge = await run.judge.open()
         try:
             await _check_judge(judge, run)
         finally:
@@ -160,7 +159,7 @@ async def _answers(run: RunFile) -> None:
 
 
 async def _answers_one(run: RunFile) -> None:
-    engine = await open_engine(run.engine)
+    engine = await run.engine.open()
     try:
         check_going_on_is_known(engine, run)
         problem = fitting(_some_problems(run))

@@ -12,7 +12,7 @@ from stepforge.generators.family import Family
 from stepforge.generators.policy import PolicySettings, PromptedPolicy
 from stepforge.generators.segmenters import Segmenter
 from stepforge.labelers import Labeler
-from stepforge.pipelines.engines import OwnEngine, open_engine
+from stepforge.pipelines.engines import OwnEngine
 from stepforge.pipelines.exports.contract import Export
 from stepforge.pipelines.grading.grader import PooledGrader
 from stepforge.pipelines.run.probe import completing
@@ -71,7 +71,7 @@ def test_semicolons_cut() -> None:
 
 
 async def _run(run: RunFile) -> list[LabeledProblem | Dropped]:
-    engine = await open_engine(run.engine)
+    engine = await run.engine.open()
     policy = PromptedPolicy(engine, run.policy)
     (family,) = run.generate
     async with PooledGrader() as grader:

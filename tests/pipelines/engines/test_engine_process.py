@@ -13,7 +13,7 @@ import psutil
 import pytest
 from engine_setup import engine_processes, random_model, tiny_model
 
-from stepforge.pipelines.engines import VllmEngineSettings, open_engine
+from stepforge.pipelines.engines import VllmEngineSettings
 from stepforge.schemas.errors import BadInput
 
 pytestmark = [
@@ -24,13 +24,12 @@ pytestmark = [
 STARTER = """
 import asyncio, os, signal, sys
 from engine_setup import ask, engine_processes
-from stepforge.pipelines.engines import VllmEngineSettings, open_engine
+from stepforge.pipelines.engines import VllmEngineSettings
 from stepforge.schemas.protocols import EngineDead
 
 async def main(model, processes, then):
-    engine = await open_engine(
-        VllmEngineSettings(model=model, dtype="float32", kv_cache_gib=0.5, tensor_parallel_size=int(processes))
-    )
+    settings = {"dtype": "float32", "kv_cache_gib": 0.5, "tensor_parallel_size": int(processes)}
+    engine = await VllmEngineSettings(model=model, **settings).open()
     process = engine_processes(os.getpid())[-1]
     assert all(completion.text for completion in await ask(engine, n=4, max_tokens=8))
     asked = [asyncio.create_task(ask(engine, n=64, max_tokens=400, seed=i)) for i in range(8)]
@@ -91,7 +90,7 @@ def test_callers_of_a_killed_engine_process_are_told(served: tuple[Path, int], t
 def test_a_closed_engine_leaves_no_process(model: Path) -> None:
     async def opened_and_closed() -> list[psutil.Process]:
         before = set(psutil.Process().children())
-        engine = await open_engine(VllmEngineSettings(model=str(model), dtype="float32", kv_cache_gib=0.5))
+        engine = await VllmEngineSettings(model=str(model), dtype="float32", kv_cache_gib=0.5).open()
         started = set(psutil.Process().children()) - before
         kept = [child for child in started if "resource_tracker" not in " ".join(child.cmdline())]
         assert any("stepforge-reaper" in child.cmdline() for child in kept)
@@ -105,7 +104,7 @@ def test_a_closed_engine_leaves_no_process(model: Path) -> None:
 def test_a_process_that_does_not_start_says_why_in_one_line(model: Path, capfd: pytest.CaptureFixture[str]) -> None:
     settings = VllmEngineSettings(model=str(model), dtype="float32", kv_cache_gib=0.00001)
     with pytest.raises(BadInput, match=r"vLLM cannot serve .*: No available memory for the cache blocks"):
-        asyncio.run(open_engine(settings))
+        asyncio.run(settings.open())
     said = capfd.readouterr()
     assert "Traceback" not in said.out + said.err
 

@@ -14,7 +14,6 @@ from stepforge.pipelines.engines import (
     ServerEngineSettings,
     TransformersEngineSettings,
     VllmEngineSettings,
-    open_engine,
 )
 from stepforge.pipelines.engines.load import EngineLoad
 from stepforge.schemas.errors import BadInput
@@ -68,7 +67,7 @@ def engine(
             settings = ServerEngineSettings(
                 address=starting_server.address, tokenizer=str(model), retries=0, logprobs=True
             )
-    opened = run(open_engine(settings), 240)
+    opened = run(settings.open(), 240)
     yield opened
     run(opened.close())
     with pytest.raises(EngineDead):
@@ -252,12 +251,12 @@ def test_the_identity_names_the_weights(engine: Engine) -> None:
 )
 def test_what_is_not_there_is_said_in_one_line(settings: Any, run: Loop) -> None:
     with pytest.raises(BadInput, match="engine") as caught:
-        run(open_engine(settings))
+        run(settings.open())
     assert "\n" not in str(caught.value)
 
 
 def test_a_request_out_of_time_is_an_error(model: Path, run: Loop) -> None:
-    engine = run(open_engine(TransformersEngineSettings(model=str(model), request_timeout=0.001)))
+    engine = run(TransformersEngineSettings(model=str(model), request_timeout=0.001).open())
     (completion,) = run(ask(engine, temperature=2.0, max_tokens=400))
     assert completion.finish in ("error", "stop")
     assert completion.tokens < 400

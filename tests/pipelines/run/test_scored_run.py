@@ -9,7 +9,6 @@ from run_files import a_run
 from staged import staged
 
 from stepforge.labelers.evidence.replay import stored_evidence
-from stepforge.pipelines.engines import open_engine
 from stepforge.pipelines.exports import RejectionSampling, SearchTree
 from stepforge.pipelines.run_folder.ledger import ShardReport
 from stepforge.pipelines.storage.layout import Layout
@@ -38,7 +37,7 @@ class _ByLength:
 
 def _done(folder: Path, **changes: object) -> tuple[Layout, list[ShardReport]]:
     run = a_run(problems=5, solutions=3, policy={"answer": "stated"}, scorer={"kind": "surprise"}, **changes)
-    return staged(run, folder, asyncio.run(open_engine(run.engine)), _ByLength())
+    return staged(run, folder, asyncio.run(run.engine.open()), _ByLength())
 
 
 def test_a_cascade_in_a_run_is_scored_labeled_and_charged_by_tier(tmp_path: Path) -> None:
