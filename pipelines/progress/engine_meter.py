@@ -13,7 +13,7 @@ from stepforge.pipelines.engines.gate import UNBOUNDED
 from stepforge.pipelines.progress.snapshot import EngineProgress, Speed
 from stepforge.pipelines.run_folder.ledger import ShardReport
 from stepforge.pipelines.run_folder.plan import ShardPlan
-from stepforge.pipelines.storage.layout import SHARD_STAGES, ShardStage
+from stepforge.pipelines.storage.layout import ENGINE_STAGES, SHARD_STAGES, ShardStage
 
 ADDED = ("rollouts", "generated_tokens", "prompt_tokens", "cached_tokens", "cancelled")
 GROWING = (*ADDED, "errors", "busy_ms")
@@ -21,7 +21,6 @@ GROWING = (*ADDED, "errors", "busy_ms")
 RECENT_SECONDS = 60.0
 RECENT_ROLLOUTS = 100
 """The recent speed covers at least this much of both, or all there is."""
-ENGINE_STAGES: tuple[ShardStage, ...] = ("solve", "label")
 LAST = 20
 """How many committed shards to average. Only the last: a run's first shards may cost more, where a labeler fits its
 rates on them."""

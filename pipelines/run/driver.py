@@ -20,7 +20,7 @@ from stepforge.pipelines.run.duplicates import duplicate_questions, near_duplica
 from stepforge.pipelines.run.export_work import export_on
 from stepforge.pipelines.run.pool import Pool, cpu_pool, engine_pool
 from stepforge.pipelines.run.shard_work import ShardDone
-from stepforge.pipelines.run.stage_table import ENGINE_STAGES, needs_engine
+from stepforge.pipelines.run.stage_table import needs_engine
 from stepforge.pipelines.run.stopping import Stopping
 from stepforge.pipelines.run_folder.failures import take_back
 from stepforge.pipelines.run_folder.ledger import ShardReport, build_ledger, check_worth, write_ledger
@@ -33,7 +33,7 @@ from stepforge.pipelines.run_folder.watched import Watched, reason_to_stop
 from stepforge.pipelines.settings.digest import content_digest
 from stepforge.pipelines.settings.run_file import RunFile
 from stepforge.pipelines.storage.journal import keep_completions
-from stepforge.pipelines.storage.layout import SHARD_STAGES, Layout, ShardStage
+from stepforge.pipelines.storage.layout import ENGINE_STAGES, SHARD_STAGES, Layout, ShardStage
 from stepforge.pipelines.storage.shards import read_columns, shard_metadata
 from stepforge.pipelines.storage.store import AnyPath, listed, write_text
 from stepforge.pipelines.terminal.output import say

@@ -1,11 +1,11 @@
-"""The stages of a shard as one table: what each reads and writes, what it does, and where it runs."""
+"""The stages of a shard as one table: what each reads and writes, and what it does."""
 
 import asyncio
 import json
 from collections import Counter
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from types import MappingProxyType
-from typing import Literal, NamedTuple, TypeVar
+from typing import NamedTuple, TypeVar
 
 from stepforge.filters import Corpus, CurateFilter
 from stepforge.generators.policies import Policies
@@ -23,7 +23,7 @@ from stepforge.pipelines.run_folder.plan import ShardPlan, drawn_rows
 from stepforge.pipelines.run_folder.watched import Watched, watched_labels, watched_solutions
 from stepforge.pipelines.settings.run_file import RunFile
 from stepforge.pipelines.storage.filtered_shards import Kept, kept_rows, read_vetted
-from stepforge.pipelines.storage.layout import SHARD_STAGES, Layout, ShardStage
+from stepforge.pipelines.storage.layout import ENGINE_STAGES, Layout, ShardStage
 from stepforge.pipelines.storage.shards import read_shard, shard_metadata
 from stepforge.schemas.errors import RunFailed
 from stepforge.schemas.labeled import (
@@ -103,7 +103,6 @@ class Made(NamedTuple):
 class Stage(NamedTuple):
     writes: type[Record]
     work: Callable[[Task], Awaitable[Made]]
-    runs_on: Literal["engine", "cpu"]
 
 
 async def _generate(task: Task) -> Made:
@@ -220,13 +219,12 @@ def _in_thread(work: Callable[[Task], Made]) -> Callable[[Task], Awaitable[Made]
 
 
 STAGES: dict[ShardStage, Stage] = {
-    "generate": Stage(Problem, _generate, "cpu"),
-    "solve": Stage(SolvedProblem, _solve, "engine"),
-    "vet": Stage(Kept, _in_thread(_vet), "cpu"),
-    "label": Stage(LabeledProblem, _label, "engine"),
-    "curate": Stage(Kept, _in_thread(_curate), "cpu"),
+    "generate": Stage(Problem, _generate),
+    "solve": Stage(SolvedProblem, _solve),
+    "vet": Stage(Kept, _in_thread(_vet)),
+    "label": Stage(LabeledProblem, _label),
+    "curate": Stage(Kept, _in_thread(_curate)),
 }
-ENGINE_STAGES = tuple(stage for stage in SHARD_STAGES if STAGES[stage].runs_on == "engine")
 
 
 def needs_engine(run: RunFile, stage: ShardStage, shard: ShardPlan) -> bool:

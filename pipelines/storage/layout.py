@@ -7,6 +7,8 @@ from stepforge.schemas.errors import RunFailed
 
 ShardStage = Literal["generate", "solve", "vet", "label", "curate"]
 SHARD_STAGES: tuple[ShardStage, ...] = ("generate", "solve", "vet", "label", "curate")
+ENGINE_STAGES: tuple[ShardStage, ...] = ("solve", "label")
+"""Those that run on a worker with an engine."""
 FOLDERS: dict[ShardStage, str] = {
     "generate": "problems",
     "solve": "solved",
