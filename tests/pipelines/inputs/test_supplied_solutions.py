@@ -1,13 +1,14 @@
 """Rows that supply solutions of one problem become one problem, wherever they stand in the file."""
 
-import json
 from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
+import row_files
+from row_files import items, write_jsonl
 
-from stepforge.generators.problem_sets import ProblemSet, SourceItem
-from stepforge.pipelines.inputs.problem_files import ProblemSource, open_problems
+from stepforge.generators.problem_sets import SourceItem
+from stepforge.pipelines.inputs.problem_files import ProblemSource
 from stepforge.schemas.errors import BadInput
 from stepforge.schemas.labeled import Rejected
 
@@ -17,16 +18,12 @@ ROWS: list[dict[str, object]] = [
 
 
 def opened(path: Path, rows: Sequence[dict[str, object]], **settings: object) -> ProblemSource:
-    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
-    return open_problems(
-        ProblemSet.model_validate({"path": str(path), "question": "q", "answer": "a", "solution": "s", **settings})
-    )
+    write_jsonl(path, rows)
+    return row_files.opened(path, question="q", answer="a", solution="s", **settings)
 
 
 def solutions(source: ProblemSource, start: int = 0, stop: int | None = None) -> list[list[str]]:
-    found = list(source.rows(start, len(source) if stop is None else stop))
-    assert all(isinstance(item, SourceItem) for item in found)
-    return [[s.text for s in item.solutions] for item in found if isinstance(item, SourceItem)]
+    return [[s.text for s in item.solutions] for item in items(source, start, stop)]
 
 
 @pytest.mark.parametrize("settings", [{}, {"id": "id"}])
@@ -39,7 +36,7 @@ def test_neighbors_and_far_rows_are_one_problem(tmp_path: Path, settings: dict[s
     assert len(far) == 600
     assert solutions(far) == solutions(neighbors)
     assert solutions(far, 300, 302) == solutions(neighbors, 300, 302)
-    ids = [[i.problem.id[2:] for i in s.rows(0, 9) if isinstance(i, SourceItem)] for s in (far, neighbors)]
+    ids = [[item.problem.id[2:] for item in items(source, 0, 9)] for source in (far, neighbors)]
     assert ids[0] == ids[1]
 
 
