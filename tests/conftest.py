@@ -66,6 +66,12 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
 
 
 @pytest.fixture
+def anyio_backend() -> str:
+    """Let tests that are coroutines run on asyncio."""
+    return "asyncio"
+
+
+@pytest.fixture
 def tell(request: pytest.FixtureRequest) -> Callable[[str], None]:
     """Return a function that keeps a line for the summary of the session."""
     node: pytest.Item = request.node

@@ -103,7 +103,8 @@ def gate_of(limit: float, faults: Faults, latency_ms: float = 0.0) -> EngineGate
     return EngineGate(FaultyEngine(ScriptedEngineSettings(latency_ms=latency_ms), faults), 1000, limit)
 
 
-def test_hung_requests_are_given_up_at_their_limit_and_hold_up_nobody(tell: Callable[[str], None]) -> None:
+@pytest.mark.anyio
+async def test_hung_requests_are_given_up_at_their_limit_and_hold_up_nobody(tell: Callable[[str], None]) -> None:
     """A third of the requests hang. All others are through long before the first one is given up."""
     gate = gate_of(3.0, Faults(hang_rate=0.3), latency_ms=5)
 
@@ -112,10 +113,7 @@ def test_hung_requests_are_given_up_at_their_limit_and_hold_up_nobody(tell: Call
     async def ask(number: int) -> None:
         ended.append((await gate.ask(PROMPT, seed=number, sampling=SAMPLING)).completion.finish)
 
-    async def all_of_them() -> None:
-        await asyncio.gather(*(ask(i) for i in range(300)))
-
-    asyncio.run(all_of_them())
+    await asyncio.gather(*(ask(i) for i in range(300)))
     hung = ended.count("error")
     assert 50 < hung < 150
     assert "error" not in ended[:-hung]
@@ -123,48 +121,45 @@ def test_hung_requests_are_given_up_at_their_limit_and_hold_up_nobody(tell: Call
     tell(f"{hung} of {len(ended)} requests hang: given up at their limit, after all others were answered")
 
 
-def test_hung_requests_take_their_own_places_and_no_others(tell: Callable[[str], None]) -> None:
+@pytest.mark.anyio
+async def test_hung_requests_take_their_own_places_and_no_others(tell: Callable[[str], None]) -> None:
     """Three of 64 places hang: the other 61 are filled again and again until everybody is answered."""
     places, hung, rounds = 64, 3, 5
     beside: list[int] = []
+    engine = ScriptedEngine(ScriptedEngineSettings())
+    gate = EngineGate(engine, places, 60)
+    complete, running = engine.complete, 0
 
-    async def everybody() -> int:
-        engine = ScriptedEngine(ScriptedEngineSettings())
-        gate = EngineGate(engine, places, 60)
-        complete, running = engine.complete, 0
-
-        async def counted(*arguments: Any, **options: Any) -> Any:
-            nonlocal running
-            if options["seed"] < 0:
-                await asyncio.Event().wait()
-            running += 1
-            await asyncio.sleep(0)
-            beside.append(running)
-            running -= 1
-            return await complete(*arguments, **options)
-
-        engine.complete = counted  # type: ignore[method-assign]
-        stuck = [asyncio.create_task(gate.ask(PROMPT, seed=-1 - i, sampling=SAMPLING)) for i in range(hung)]
+    async def counted(*arguments: Any, **options: Any) -> Any:
+        nonlocal running
+        if options["seed"] < 0:
+            await asyncio.Event().wait()
+        running += 1
         await asyncio.sleep(0)
-        asked = (gate.ask(PROMPT, seed=i, sampling=SAMPLING) for i in range(rounds * (places - hung)))
-        answers = await asyncio.gather(*asked)
-        for task in stuck:
-            task.cancel()
-        await asyncio.gather(*stuck, return_exceptions=True)
-        return sum(answer.completion.finish == "stop" for answer in answers)
+        beside.append(running)
+        running -= 1
+        return await complete(*arguments, **options)
 
-    assert asyncio.run(everybody()) == rounds * (places - hung)
+    engine.complete = counted  # type: ignore[method-assign]
+    stuck = [asyncio.create_task(gate.ask(PROMPT, seed=-1 - i, sampling=SAMPLING)) for i in range(hung)]
+    await asyncio.sleep(0)
+    answers = await asyncio.gather(
+        *(gate.ask(PROMPT, seed=i, sampling=SAMPLING) for i in range(rounds * (places - hung)))
+    )
+    for task in stuck:
+        task.cancel()
+    await asyncio.gather(*stuck, return_exceptions=True)
+    assert {answer.completion.finish for answer in answers} == {"stop"}
     assert max(beside) == places - hung
     tell(f"{hung} of {places} requests hang: the others have {max(beside)} places")
 
 
-def test_a_few_hung_requests_at_the_end_are_no_death() -> None:
+@pytest.mark.anyio
+async def test_a_few_hung_requests_at_the_end_are_no_death() -> None:
     gate = gate_of(0.05, Faults(hang_rate=1.0))
-
-    async def ask() -> str:
-        return (await gate.ask(PROMPT, seed=1, sampling=SAMPLING)).completion.error or ""
-
-    assert [asyncio.run(ask()) for _ in range(STUCK_REQUESTS - 1)] == ["no answer within 0.05 s; aborted"] * 7
+    for _ in range(STUCK_REQUESTS - 1):
+        answer = await gate.ask(PROMPT, seed=1, sampling=SAMPLING)
+        assert answer.completion.error == "no answer within 0.05 s; aborted"
 
 
 def test_engines_that_keep_time_themselves_get_their_limit_first() -> None:

@@ -10,6 +10,7 @@ from stepforge.pipelines.engines.load import EngineLoad, Turns
 from stepforge.pipelines.engines.scripted_engine import ScriptedEngine
 from stepforge.schemas.protocols import Completion, Prompt, Sampling
 
+pytestmark = pytest.mark.anyio
 IDLE = EngineLoad(running=0, cache_usage=0.0, preemptions=0)
 
 
@@ -20,7 +21,7 @@ class Reported(ScriptedEngine):
     load = IDLE
 
 
-def test_a_preemption_shrinks_the_window_to_what_ran_and_answers_widen_it_again() -> None:
+async def test_a_preemption_shrinks_the_window_to_what_ran_and_answers_widen_it_again() -> None:
     engine = Reported(ScriptedEngineSettings())
     turns = Turns(engine, 64)
 
@@ -31,15 +32,11 @@ def test_a_preemption_shrinks_the_window_to_what_ran_and_answers_widen_it_again(
             turns.give_back()
         return turns.size
 
-    async def sizes() -> list[int]:
-        shrunk = await size(64, running=20, cache_usage=0.99, preemptions=3)
-        counted_once = await size(64, running=12, cache_usage=0.99, preemptions=3)
-        wider = await size(20, running=20, cache_usage=0.76, preemptions=3)
-        full = await size(10_000, preemptions=3)
-        none_ran = await size(64, running=0, preemptions=4, cache_usage=0.99)
-        return [shrunk, counted_once, wider, full, none_ran]
-
-    assert asyncio.run(sizes()) == [20, 20, 22, 64, 1]
+    assert await size(64, running=20, cache_usage=0.99, preemptions=3) == 20
+    assert await size(64, running=12, cache_usage=0.99, preemptions=3) == 20, "it is counted once"
+    assert await size(20, running=20, cache_usage=0.76, preemptions=3) == 22
+    assert await size(10_000, preemptions=3) == 64
+    assert await size(64, running=0, preemptions=4, cache_usage=0.99) == 1
 
 
 class SmallCache(ScriptedEngine):
@@ -66,41 +63,27 @@ class SmallCache(ScriptedEngine):
             self.running -= 1
 
 
-def ask(gate: EngineGate, requests: int) -> list[Completion]:
-    async def all_of_them() -> list[Completion]:
-        asked = (gate.ask(Prompt(text="x"), seed=i, sampling=Sampling()) for i in range(requests))
-        return [answer.completion for answer in await asyncio.gather(*asked)]
-
-    return asyncio.run(all_of_them())
-
-
-def test_the_gate_settles_at_what_the_cache_holds() -> None:
+async def test_the_gate_settles_at_what_the_cache_holds() -> None:
     engine = SmallCache()
     gate = EngineGate(engine, capacity_of(ScriptedEngineSettings(), engine))
     assert gate.counters()["capacity"] == QUEUED * 32
-    assert len(ask(gate, 400)) == 400
+    await asyncio.gather(*(gate.ask(Prompt(text="x"), seed=i, sampling=Sampling()) for i in range(400)))
     assert engine.under_way[:64] == list(range(1, 65)), "before the first report the bound alone holds"
     assert max(engine.under_way[200:]) <= 12
     assert 7 <= gate.counters()["capacity"] <= 12
 
 
 @pytest.mark.parametrize("preempted", [0, 1])
-def test_no_turn_is_lost_when_the_window_shrinks_and_grows(preempted: int) -> None:
-    async def turns() -> int:
-        engine = SmallCache()
-        given = Turns(engine, 5)
-        for _ in range(5):
-            await given.take()
-        engine.preemptions = preempted
-        for _ in range(5):
-            given.give_back()
-        engine.running = 0
-        taken = 0
-        for _ in range(200):
-            await asyncio.wait_for(given.take(), 10)
-            taken += 1
-            given.give_back()
-        assert taken == 200
-        return given.size
-
-    assert asyncio.run(turns()) == 5
+async def test_no_turn_is_lost_when_the_window_shrinks_and_grows(preempted: int) -> None:
+    engine = SmallCache()
+    turns = Turns(engine, 5)
+    for _ in range(5):
+        await turns.take()
+    engine.preemptions = preempted
+    for _ in range(5):
+        turns.give_back()
+    engine.running = 0
+    for _ in range(200):
+        await asyncio.wait_for(turns.take(), 10)
+        turns.give_back()
+    assert turns.size == 5

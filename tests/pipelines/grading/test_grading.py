@@ -17,6 +17,8 @@ from stepforge.schemas.problem import AnswerKind, Problem
 from stepforge.schemas.protocols import Grader
 from stepforge.schemas.rollout import Outcome
 
+pytestmark = pytest.mark.anyio
+
 
 def problem(answer: str | None, kind: AnswerKind = "math") -> Problem:
     return Problem(id="p", source="s", domain="d", question="q", answer=answer, answer_kind=kind, group="g")
@@ -52,19 +54,15 @@ def hostile(canary: Path) -> list[str]:
     ]  # fmt: skip
 
 
-def test_hostile_answers_end_and_harm_nobody(tmp_path: Path) -> None:
+async def test_hostile_answers_end_and_harm_nobody(tmp_path: Path) -> None:
     canary = tmp_path / "canary"
     attacks = hostile(canary)
     honest = [rf"{hard(i + 1)} - {i + i % 2}" for i in range(12)]
     mixed = [*attacks[: -len(honest)], *(x for pair in zip(attacks[-len(honest) :], honest, strict=True) for x in pair)]
-
-    async def work() -> list[Outcome]:
-        async with PooledGrader(limit_seconds=3.0, quick_seconds=0.25) as grader:
-            return await grader.grade(problem("0"), mixed)
-
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     assert len(attacks) >= 40
-    found = dict(zip(mixed, asyncio.run(work()), strict=True))
+    async with PooledGrader(limit_seconds=3.0, quick_seconds=0.25) as grader:
+        found = dict(zip(mixed, await grader.grade(problem("0"), mixed), strict=True))
     assert "correct" not in [found[attack] for attack in attacks]
     assert [found[answer] for answer in honest] == ["correct" if i % 2 else "wrong" for i in range(12)]
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - peak < 300_000  # KiB
@@ -87,95 +85,73 @@ def test_the_processes_withstand_what_the_gates_would_refuse(tmp_path: Path) -> 
     assert not canary.exists()
 
 
-def test_hostile_answers_to_other_kinds_and_as_references(tmp_path: Path) -> None:
+async def test_hostile_answers_to_other_kinds_and_as_references(tmp_path: Path) -> None:
     canary = tmp_path / "canary"
     attacks = hostile(canary)
-
-    async def work() -> set[Outcome]:
-        async with PooledGrader(limit_seconds=1.0, quick_seconds=0.25) as grader:
-            found = [await grader.grade(problem("18", "expression"), attacks[:24])]
-            found += [await grader.grade(problem("18", "choice"), attacks)]
-            found += [await grader.grade(problem("18", "text"), attacks)]
-            found += [await grader.grade(problem(attack), ["18"]) for attack in attacks[:24]]
-            return {outcome for outcomes in found for outcome in outcomes}
-
-    assert "correct" not in asyncio.run(work())
+    async with PooledGrader(limit_seconds=1.0, quick_seconds=0.25) as grader:
+        found = await grader.grade(problem("18", "expression"), attacks[:24])
+        found += await grader.grade(problem("18", "choice"), attacks)
+        found += await grader.grade(problem("18", "text"), attacks)
+        for attack in attacks[:24]:
+            found += await grader.grade(problem(attack), ["18"])
+    assert "correct" not in found
     assert not canary.exists()
 
 
-def test_a_process_killed_in_mid_work_is_replaced() -> None:
-    async def work() -> list[Outcome]:
-        async with PooledGrader() as grader:
-            first = await grader.grade(problem("5"), [hard(5)])
-            comparing()[0].kill()
-            await grader.grade(problem("5"), [hard(7)])  # may be lost with the process
-            return first + await grader.grade(problem("5"), [hard(4) + "+1", hard(6)])
-
-    assert asyncio.run(work()) == ["correct", "correct", "wrong"]
+async def test_a_process_killed_in_mid_work_is_replaced() -> None:
+    async with PooledGrader() as grader:
+        assert await grader.grade(problem("5"), [hard(5)]) == ["correct"]
+        comparing()[0].kill()
+        await grader.grade(problem("5"), [hard(7)])  # may be lost with the process
+        assert await grader.grade(problem("5"), [hard(4) + "+1", hard(6)]) == ["correct", "wrong"]
 
 
-def test_a_process_is_limited_and_knows_no_secrets(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_process_is_limited_and_knows_no_secrets(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HF_TOKEN", "hf_canary")
     monkeypatch.setenv("MY_PASSWORD", "canary-too")
-
-    async def work() -> tuple[bytes, str]:
-        async with PooledGrader() as grader:
-            assert await grader.grade(problem("5"), [hard(5)]) == ["correct"]
-            of = Path(f"/proc/{comparing()[0].pid}")
-            return (of / "environ").read_bytes(), (of / "limits").read_text()
-
-    environment, limits = asyncio.run(work())
-    assert b"canary" not in environment
-    assert f"Max address space         {2**31}" in limits
+    async with PooledGrader() as grader:
+        assert await grader.grade(problem("5"), [hard(5)]) == ["correct"]
+        of = Path(f"/proc/{comparing()[0].pid}")
+        assert b"canary" not in (of / "environ").read_bytes()
+        assert f"Max address space         {2**31}" in (of / "limits").read_text()
 
 
-def test_closing_leaves_no_process_and_answers_what_is_queued() -> None:
-    async def work() -> tuple[list[psutil.Process], list[Outcome]]:
-        grader = PooledGrader(processes=2)
-        await grader.grade(problem("5"), [hard(5)])
-        processes = comparing()
-        queued = asyncio.create_task(grader.grade(problem("5"), [hard(n) for n in range(500)]))
-        await asyncio.sleep(0.01)
-        await grader.close()
-        await grader.close()
-        return processes, await queued
-
-    processes, outcomes = asyncio.run(work())
+async def test_closing_leaves_no_process_and_answers_what_is_queued() -> None:
+    grader = PooledGrader(processes=2)
+    await grader.grade(problem("5"), [hard(5)])
+    processes = comparing()
+    queued = asyncio.create_task(grader.grade(problem("5"), [hard(n) for n in range(500)]))
+    await asyncio.sleep(0.01)
+    await grader.close()
+    await grader.close()
     assert processes
     assert not any(process.is_running() for process in processes)
-    assert len(outcomes) == 500
-    assert "undetermined" in outcomes
+    assert len(await queued) == 500
+    assert "undetermined" in await queued
 
 
-def test_exact_comparisons_start_nothing() -> None:
-    async def work() -> list[psutil.Process]:
-        grader: Grader
-        async with PooledGrader() as grader:
-            assert await grader.grade(problem("18"), ["18", "19", None, "18 apples"]) == [
-                "correct", "wrong", "undetermined", "correct",
-            ]  # fmt: skip
-            assert await grader.grade(problem("7/6", "rational"), ["14/12"]) == ["correct"]
-            assert await grader.grade(problem(None), ["18"]) == ["undetermined"]
-            return comparing()
-
-    assert asyncio.run(work()) == []
+async def test_exact_comparisons_start_nothing() -> None:
+    grader: Grader
+    async with PooledGrader() as grader:
+        assert await grader.grade(problem("18"), ["18", "19", None, "18 apples"]) == [
+            "correct", "wrong", "undetermined", "correct",
+        ]  # fmt: skip
+        assert await grader.grade(problem("7/6", "rational"), ["14/12"]) == ["correct"]
+        assert await grader.grade(problem(None), ["18"]) == ["undetermined"]
+        assert comparing() == []
 
 
 SLOW = [rf"\int_0^{{\infty}} \frac{{\sin(x^{{{90 + k}}})}}{{x^{{7}}+\sqrt{{x}}+1}} dx" for k in range(5)]
 
 
-def test_slow_answers_hold_up_no_other_problem() -> None:
-    async def work() -> tuple[list[Outcome], int]:
-        async with PooledGrader() as grader:
-            slow = [asyncio.create_task(grader.grade(problem(r"\frac{1}{3}"), [answer])) for answer in SLOW]
-            await asyncio.sleep(0.01)
-            honest = problem("2").model_copy(update={"id": "other"})
-            outcomes = await grader.grade(honest, [hard(2), hard(3)])
-            return outcomes, sum(not task.done() for task in slow)
-
-    outcomes, unanswered = asyncio.run(work())
-    assert outcomes == ["correct", "wrong"]
-    assert unanswered >= 4
+async def test_slow_answers_hold_up_no_other_problem() -> None:
+    async with PooledGrader() as grader:
+        slow = [asyncio.create_task(grader.grade(problem(r"\frac{1}{3}"), [answer])) for answer in SLOW]
+        await asyncio.sleep(0.01)
+        honest = problem("2").model_copy(update={"id": "other"})
+        assert await grader.grade(honest, [hard(2), hard(3)]) == ["correct", "wrong"]
+        assert sum(not task.done() for task in slow) >= 4
+    await asyncio.gather(*slow)
 
 
 def test_a_problem_has_a_budget_for_slow_answers(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -225,22 +201,16 @@ def test_whatever_the_grader_raises_is_undetermined(monkeypatch: pytest.MonkeyPa
     assert outcomes(problem("x+41"), "41+x") == ["undetermined"]
 
 
-def test_thousands_of_calls_from_one_loop() -> None:
-    async def work() -> list[list[Outcome]]:
-        async with PooledGrader() as grader:
-            calls = [grader.grade(problem(f"{n % 8}"), [hard(n % 8), hard(n % 8 + 1)]) for n in range(4000)]
-            return await asyncio.gather(*calls)
-
-    assert asyncio.run(work()) == [["correct", "wrong"]] * 4000
+async def test_thousands_of_calls_from_one_loop() -> None:
+    async with PooledGrader() as grader:
+        calls = [grader.grade(problem(f"{n % 8}"), [hard(n % 8), hard(n % 8 + 1)]) for n in range(4000)]
+        assert await asyncio.gather(*calls) == [["correct", "wrong"]] * 4000
 
 
-def test_a_cancelled_call_takes_no_verdict_from_another() -> None:
-    async def work() -> list[Outcome]:
-        async with PooledGrader() as grader:
-            given_up = asyncio.create_task(grader.grade(problem("5"), [hard(5)]))
-            kept = asyncio.create_task(grader.grade(problem("5"), [hard(5)]))
-            await asyncio.sleep(0)
-            given_up.cancel()
-            return await kept
-
-    assert asyncio.run(work()) == ["correct"]
+async def test_a_cancelled_call_takes_no_verdict_from_another() -> None:
+    async with PooledGrader() as grader:
+        given_up = asyncio.create_task(grader.grade(problem("5"), [hard(5)]))
+        kept = asyncio.create_task(grader.grade(problem("5"), [hard(5)]))
+        await asyncio.sleep(0)
+        given_up.cancel()
+        assert await kept == ["correct"]

@@ -2,11 +2,13 @@
 
 import asyncio
 
+import pytest
 from fakes import outcomes
 
 from stepforge.generators.families.programs import Programs
 from stepforge.pipelines.grading.grader import PooledGrader
-from stepforge.schemas.rollout import Outcome
+
+pytestmark = pytest.mark.anyio
 
 
 def test_tests_decide_between_three_outcomes() -> None:
@@ -20,24 +22,15 @@ def test_tests_decide_between_three_outcomes() -> None:
     ]
 
 
-def test_every_reference_program_is_correct() -> None:
-    async def ask() -> set[Outcome]:
-        async with PooledGrader() as grader:
-            problems = [Programs(levels=(1, 2, 3, 4, 5, 6)).item(2, i) for i in range(24)]
-            found = await asyncio.gather(*(grader.grade(p, [p.known_solution]) for p in problems))
-        return {outcome for (outcome,) in found}
-
-    assert asyncio.run(ask()) == {"correct"}
+async def test_every_reference_program_is_correct() -> None:
+    problems = [Programs(levels=(1, 2, 3, 4, 5, 6)).item(2, i) for i in range(24)]
+    async with PooledGrader() as grader:
+        assert await asyncio.gather(*(grader.grade(p, [p.known_solution]) for p in problems)) == [["correct"]] * 24
 
 
-def test_a_call_of_python_is_run_in_isolation() -> None:
-    async def told(*programs: str) -> list[str | None]:
-        async with PooledGrader() as grader:
-            return [await grader.run_python(program) for program in programs]
-
-    assert asyncio.run(told("24 * 37", "print('a')", "1 / 0", "import os\nos._exit(0)")) == [
-        "888",
-        "a\n",
-        "ZeroDivisionError: division by zero",
-        None,
-    ]
+async def test_a_call_of_python_is_run_in_isolation() -> None:
+    async with PooledGrader() as grader:
+        assert await grader.run_python("24 * 37") == "888"
+        assert await grader.run_python("print('a')") == "a\n"
+        assert await grader.run_python("1 / 0") == "ZeroDivisionError: division by zero"
+        assert await grader.run_python("import os\nos._exit(0)") is None

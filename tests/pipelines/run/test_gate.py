@@ -11,8 +11,10 @@ from stepforge.pipelines.engines.gate import BusyClock, EngineGate, sound
 from stepforge.pipelines.engines.scripted_engine import ScriptedEngine
 from stepforge.schemas.protocols import Completion, Prompt, Sampling
 
+pytestmark = pytest.mark.anyio
 
-def test_no_more_than_the_capacity_is_under_way() -> None:
+
+async def test_no_more_than_the_capacity_is_under_way() -> None:
     class Full(ScriptedEngine):
         running = most = 0
 
@@ -25,20 +27,16 @@ def test_no_more_than_the_capacity_is_under_way() -> None:
 
     engine = Full(ScriptedEngineSettings())
     gate = EngineGate(engine, 7)
-
-    async def ask() -> None:
-        tasks = [asyncio.create_task(gate.ask(PROMPT, seed=i, sampling=SAMPLING)) for i in range(60)]
-        await asyncio.sleep(0.002)
-        tasks[-1].cancel()  # one that waits gives its place up, and nobody is left behind
-        await asyncio.gather(*tasks, return_exceptions=True)
-
-    asyncio.run(ask())
+    tasks = [asyncio.create_task(gate.ask(PROMPT, seed=i, sampling=SAMPLING)) for i in range(60)]
+    await asyncio.sleep(0.002)
+    tasks[-1].cancel()  # one that waits gives its place up, and nobody is left behind
+    await asyncio.gather(*tasks, return_exceptions=True)
     assert engine.most == 7
     counters = gate.counters()
     assert (counters["running"], counters["waiting"], counters["rollouts"], counters["capacity"]) == (0, 0, 59, 7)
 
 
-def test_a_request_behind_others_in_the_engine_is_not_given_up() -> None:
+async def test_a_request_behind_others_in_the_engine_is_not_given_up() -> None:
     class OneByOne(ScriptedEngine):
         def __init__(self) -> None:
             super().__init__(ScriptedEngineSettings())
@@ -49,30 +47,25 @@ def test_a_request_behind_others_in_the_engine_is_not_given_up() -> None:
                 await asyncio.sleep(0.05)
                 return await super().complete(prompt, seed=seed, sampling=sampling)
 
-    async def ask() -> list[str]:
-        gate = EngineGate(OneByOne(), 100, limit=0.4)
-        answers = await asyncio.gather(*(gate.ask(PROMPT, seed=i, sampling=SAMPLING) for i in range(20)))
-        return [answer.completion.finish for answer in answers]
-
-    assert asyncio.run(ask()) == ["stop"] * 20
+    gate = EngineGate(OneByOne(), 100, limit=0.4)
+    answers = await asyncio.gather(*(gate.ask(PROMPT, seed=i, sampling=SAMPLING) for i in range(20)))
+    assert [answer.completion.finish for answer in answers] == ["stop"] * 20
 
 
-def test_a_hung_request_is_given_up_though_later_ones_are_answered() -> None:
+async def test_a_hung_request_is_given_up_though_later_ones_are_answered() -> None:
     class FirstHangs(ScriptedEngine):
         async def complete(self, prompt: Prompt, *, seed: int, sampling: Sampling) -> Completion:
             await (asyncio.sleep(0.01) if seed else asyncio.Event().wait())
             return await super().complete(prompt, seed=seed, sampling=sampling)
 
-    async def ask() -> str | None:
-        gate = EngineGate(FirstHangs(ScriptedEngineSettings()), 100, limit=0.1)
-        others = asyncio.create_task(gate.ask(PROMPT, seed=1, sampling=SAMPLING))  # the only one before it
-        await asyncio.sleep(0)
-        hung = asyncio.create_task(gate.ask(PROMPT, seed=0, sampling=SAMPLING))
+    gate = EngineGate(FirstHangs(ScriptedEngineSettings()), 100, limit=0.1)
+    others = asyncio.create_task(gate.ask(PROMPT, seed=1, sampling=SAMPLING))  # the only one before it
+    await asyncio.sleep(0)
+    hung = asyncio.create_task(gate.ask(PROMPT, seed=0, sampling=SAMPLING))
+    async with asyncio.timeout(60):
         while not hung.done():
             await gate.ask(PROMPT, seed=2, sampling=SAMPLING)
-        return (await others, await hung)[1].completion.error
-
-    assert asyncio.run(asyncio.wait_for(ask(), 60)) == "no answer within 0.1 s; aborted"
+    assert (await others, await hung)[1].completion.error == "no answer within 0.1 s; aborted"
 
 
 def test_shares_of_the_engines_time_add_up_to_its_busy_time(monkeypatch: pytest.MonkeyPatch) -> None:

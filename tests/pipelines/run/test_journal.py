@@ -27,6 +27,7 @@ from stepforge.pipelines.storage.journal import (
 from stepforge.schemas.errors import RunFailed
 from stepforge.schemas.protocols import Completion, Prompt, Sampling
 
+pytestmark = pytest.mark.anyio
 LONG = 7
 """The seed of a request whose reasoning never ends."""
 
@@ -36,24 +37,21 @@ def folder(tmp_path: Path) -> Iterator[Path]:
     yield tmp_path / "journal" / "label-00000"
 
 
-def fill(folder: Path, rows: dict[bytes, Completion]) -> None:
-    async def write() -> None:
-        journal = Journal(folder)
-        for key, row in rows.items():
-            journal.add(key, row)
-        await journal.close()
-
-    asyncio.run(write())
+async def fill(folder: Path, rows: dict[bytes, Completion]) -> None:
+    journal = Journal(folder)
+    for key, row in rows.items():
+        journal.add(key, row)
+    await journal.close()
 
 
-def filled(folder: Path, count: int = 20) -> dict[bytes, Completion]:
+async def filled(folder: Path, count: int = 20) -> dict[bytes, Completion]:
     rows = {bytes([i]) * 16: completion(f"line {i}\n" * (i % 4)) for i in range(count)}
-    fill(folder, rows)
+    await fill(folder, rows)
     return rows
 
 
-def test_a_torn_tail_is_cut_wherever_it_tears(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    rows = filled(folder, 3)
+async def test_a_torn_tail_is_cut_wherever_it_tears(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    rows = await filled(folder, 3)
     (path,) = folder.glob("*.frames")
     whole = path.read_bytes()
     counts = set()
@@ -67,7 +65,7 @@ def test_a_torn_tail_is_cut_wherever_it_tears(folder: Path, capsys: pytest.Captu
     assert "sampled again" in capsys.readouterr().err
 
 
-def test_a_failed_completion_is_asked_for_again(folder: Path) -> None:
+async def test_a_failed_completion_is_asked_for_again(folder: Path) -> None:
     async def ask(failure_rate: float) -> list[Completion]:
         engine = ScriptedEngine(ScriptedEngineSettings(failure_rate=failure_rate))
         journal = Journal(folder)
@@ -76,8 +74,8 @@ def test_a_failed_completion_is_asked_for_again(folder: Path) -> None:
         await journal.close()
         return answers
 
-    assert {c.finish for c in asyncio.run(ask(1.0))} == {"error"}
-    assert "error" not in {c.finish for c in asyncio.run(ask(0.0))}
+    assert {c.finish for c in await ask(1.0)} == {"error"}
+    assert "error" not in {c.finish for c in await ask(0.0)}
 
 
 class Reasoning(ScriptedEngine):
@@ -100,18 +98,16 @@ class NoOutage(Outage):
 
 
 @pytest.mark.parametrize(("failures", "causes"), [(1, []), (2, ["server"])])
-def test_a_request_fails_alone_the_second_time_and_is_no_outage(folder: Path, failures: int, causes: list[str]) -> None:
+async def test_a_request_fails_alone_the_second_time_and_is_no_outage(
+    folder: Path, failures: int, causes: list[str]
+) -> None:
     """The first time the server may have been down, and have come back before it was asked about the others."""
-
-    async def ask() -> list[Completion]:
-        journal = Journal(folder)
-        gate = EngineGate(Reasoning(failures), 4, outage=NoOutage("the server", patience=0.01))
-        asking = JournaledEngine(gate, journal)
-        answers = [await asking.complete(PROMPT, seed=seed, sampling=SAMPLING) for seed in (1, LONG, 2)]
-        await journal.close()
-        return answers
-
-    assert [answer.cause for answer in asyncio.run(ask()) if answer.finish == "error"] == causes
+    journal = Journal(folder)
+    gate = EngineGate(Reasoning(failures), 4, outage=NoOutage("the server", patience=0.01))
+    asking = JournaledEngine(gate, journal)
+    answers = [await asking.complete(PROMPT, seed=seed, sampling=SAMPLING) for seed in (1, LONG, 2)]
+    await journal.close()
+    assert [answer.cause for answer in answers if answer.finish == "error"] == causes
 
 
 class Flaky(ScriptedEngine):
@@ -126,37 +122,31 @@ class Flaky(ScriptedEngine):
         return Completion.failed("no answer", "server" if self.fails % 2 else "away")
 
 
-def test_a_request_that_fails_alone_and_in_an_outage_by_turns_ends(folder: Path) -> None:
-    async def ask() -> Completion:
-        outage = Outage("the server", patience=1, first_wait=1e-9)
-        asking = JournaledEngine(EngineGate(Flaky(ScriptedEngineSettings()), 4, outage=outage), Journal(folder))
-        return await asyncio.wait_for(asking.complete(PROMPT, seed=LONG, sampling=SAMPLING), 20)
-
-    assert asyncio.run(ask()).cause == "server"
+async def test_a_request_that_fails_alone_and_in_an_outage_by_turns_ends(folder: Path) -> None:
+    outage = Outage("the server", patience=1, first_wait=1e-9)
+    asking = JournaledEngine(EngineGate(Flaky(ScriptedEngineSettings()), 4, outage=outage), Journal(folder))
+    async with asyncio.timeout(20):
+        assert (await asking.complete(PROMPT, seed=LONG, sampling=SAMPLING)).cause == "server"
 
 
-def test_a_servers_own_words_are_made_visible(capsys: pytest.CaptureFixture[str]) -> None:
-    asyncio.run(Outage("the server", patience=1, first_wait=0.001).wait("\x1b[2Jgone", 1))
+async def test_a_servers_own_words_are_made_visible(capsys: pytest.CaptureFixture[str]) -> None:
+    await Outage("the server", patience=1, first_wait=0.001).wait("\x1b[2Jgone", 1)
     assert capsys.readouterr().err == "stepforge: the server is down (\\u001b[2Jgone); waiting for up to 1 s\n"
 
 
-def test_nothing_is_added_to_a_journal_that_has_ended(folder: Path) -> None:
+async def test_nothing_is_added_to_a_journal_that_has_ended(folder: Path) -> None:
     """A search that was cancelled may still get an answer: nothing appears beside a shard that is committed."""
-
-    async def write() -> None:
-        journal = Journal(folder)
-        journal.add(b"k" * 16, completion())
-        await journal.end()
-        journal.add(b"l" * 16, completion())
-        await journal.close()
-
-    asyncio.run(write())
+    journal = Journal(folder)
+    journal.add(b"k" * 16, completion())
+    await journal.end()
+    journal.add(b"l" * 16, completion())
+    await journal.close()
     assert set(journalled(folder)) == {b"k" * 16}
 
 
-def test_the_completions_of_a_committed_shard_are_kept_and_found_again(folder: Path, tmp_path: Path) -> None:
+async def test_the_completions_of_a_committed_shard_are_kept_and_found_again(folder: Path, tmp_path: Path) -> None:
     kept = tmp_path / "part-00000.parquet"
-    rows = filled(folder)
+    rows = await filled(folder)
     keep_completions(folder, kept)
     assert not folder.exists()
     assert kept_completions(kept) == rows
@@ -176,10 +166,10 @@ def test_requests_that_differ_in_anything_have_other_keys() -> None:
     assert len(keys) == 2 * 4 * 2 * 4
 
 
-def test_a_journal_is_laid_out_as_written_down(folder: Path) -> None:
+async def test_a_journal_is_laid_out_as_written_down(folder: Path) -> None:
     """A later version must read it, or refuse it by its first line; nothing in it can be run."""
     row = completion("\u00e9b", logprobs=(-0.1, -0.25), mean_logprob=-0.375, prompt_tokens=2**40, cached_tokens=4)
-    fill(folder, {b"k" * 16: row})
+    await fill(folder, {b"k" * 16: row})
     (path,) = folder.glob("*.frames")
     payload = b"k" * 16 + row.model_dump_json().encode()
     frame = struct.pack("<II", len(payload), zlib.crc32(payload)) + payload
@@ -187,23 +177,20 @@ def test_a_journal_is_laid_out_as_written_down(folder: Path) -> None:
     assert Journal(folder).known == {b"k" * 16: row}
 
 
-def test_what_is_added_while_a_journal_closes_is_written_too(folder: Path) -> None:
-    async def write() -> None:
-        journal = Journal(folder)
+async def test_what_is_added_while_a_journal_closes_is_written_too(folder: Path) -> None:
+    journal = Journal(folder)
 
-        async def late(number: int) -> None:
-            for turn in range(20):
-                journal.add(bytes([number, turn]) * 8, completion())
-                await asyncio.sleep(0.001)
+    async def late(number: int) -> None:
+        for turn in range(20):
+            journal.add(bytes([number, turn]) * 8, completion())
+            await asyncio.sleep(0.001)
 
-        journal.add(b"a" * 16, completion())
-        adding = [asyncio.create_task(late(number)) for number in range(3)]
-        await asyncio.sleep(0.004)
-        await journal.close()
-        await asyncio.gather(*adding)
-        await journal.close()
-
-    asyncio.run(write())
+    journal.add(b"a" * 16, completion())
+    adding = [asyncio.create_task(late(number)) for number in range(3)]
+    await asyncio.sleep(0.004)
+    await journal.close()
+    await asyncio.gather(*adding)
+    await journal.close()
     found = Journal(folder)
     assert all(found.find(bytes([number, turn]) * 8) == completion() for number in range(3) for turn in range(20))
 

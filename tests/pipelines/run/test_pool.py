@@ -8,6 +8,8 @@ import pytest
 from stepforge.pipelines.run import pool as pools
 from stepforge.pipelines.run.pool import Pool, Worker
 
+pytestmark = pytest.mark.anyio
+
 
 class AnswersWhenCancelled:
     """Its answer comes in just as the call is cancelled: ``asyncio.wait_for`` then loses the cancellation."""
@@ -31,17 +33,13 @@ class AnswersWhenCancelled:
     async def close(self) -> None: ...
 
 
-async def close_during_a_call() -> str:
+async def test_a_pool_closes_when_an_answer_meets_the_cancellation() -> None:
     worker = AnswersWhenCancelled()
     pool = Pool([cast(Worker, worker)], 1)
     call = asyncio.create_task(pool.call("do"))
     await worker.asked.wait()
     await asyncio.wait_for(pool.close(), 10)
-    return str(await call)
-
-
-def test_a_pool_closes_when_an_answer_meets_the_cancellation() -> None:
-    assert asyncio.run(close_during_a_call()) == "answer"
+    assert await call == "answer"
 
 
 class NeverUp(AnswersWhenCancelled):
@@ -57,11 +55,11 @@ async def wait_for_workers() -> None:
     await pool.close()
 
 
-def test_workers_that_do_not_come_up_are_reported(
+async def test_workers_that_do_not_come_up_are_reported(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    asyncio.run(wait_for_workers())
+    await wait_for_workers()
     assert not capsys.readouterr().err
     monkeypatch.setattr(pools, "SLOW_START_SECONDS", 0.0)
-    asyncio.run(wait_for_workers())
+    await wait_for_workers()
     assert "of 2 workers are not up after 0 s: still loading, or the cluster has no room" in capsys.readouterr().err

@@ -71,21 +71,18 @@ def test_without_landlock_nothing_is_run() -> None:
     assert "landlock" in refused
 
 
-def test_a_killed_process_is_replaced() -> None:
+@pytest.mark.anyio
+async def test_a_killed_process_is_replaced() -> None:
     patient = Limits(seconds=30)
-
-    async def work() -> list[str | None]:
-        async with Sandbox(1) as sandbox:
-            first = (await sandbox.run("1 + 1", limits=patient)).value
-            waiting = asyncio.create_task(sandbox.run("import time\ntime.sleep(0.5)\n3", limits=patient))
-            await asyncio.sleep(0.2)
-            for process in psutil.Process().children():
-                if "sandbox.zygote" in " ".join(process.cmdline()):
-                    process.kill()
-            return [first, (await waiting).value, (await sandbox.run("2 + 2", limits=patient)).value]
-
-    first, _, after = asyncio.run(work())
-    assert (first, after) == ("2", "4")
+    async with Sandbox(1) as sandbox:
+        assert (await sandbox.run("1 + 1", limits=patient)).value == "2"
+        waiting = asyncio.create_task(sandbox.run("import time\ntime.sleep(0.5)\n3", limits=patient))
+        await asyncio.sleep(0.2)
+        for process in psutil.Process().children():
+            if "sandbox.zygote" in " ".join(process.cmdline()):
+                process.kill()
+        await waiting
+        assert (await sandbox.run("2 + 2", limits=patient)).value == "4"
 
 
 def test_nothing_outlives_the_process_that_asks(tmp_path: Path) -> None:
