@@ -10,6 +10,7 @@ from pydantic import TypeAdapter, ValidationError
 from stepforge.generators.policy import NotSampled, PolicySettings, PromptedPolicy
 from stepforge.generators.problem_sets import hash_of
 from stepforge.generators.supplied import Brought
+from stepforge.grading.final_answer import reference_answer
 from stepforge.labelers import AnyLabeler, AnyPart
 from stepforge.pipelines.engines import AnyEngine
 from stepforge.pipelines.grading.grader import PooledGrader
@@ -87,6 +88,8 @@ def _check(tasks: list[Task], parts: list[AnyPart], *, scored: bool) -> None:
             raise BadInput(f"tasks: item {number} is a {type(task).__name__}; give a list of stepforge.Task")
         if not task.answer and task.verifier is None and all(getattr(part, "needs_answer", True) for part in parts):
             raise BadInput(f"tasks: item {number} has neither an answer nor a verifier; only a judge can do without")
+        if task.answer and _reference(task) is None:
+            raise BadInput(f"tasks: item {number}: no answer is found in {task.answer[:60]!r}; write the answer alone")
 
 
 def _part(given: str | AnyPart) -> AnyPart:
@@ -141,8 +144,13 @@ def _problem(task: Task) -> Problem:
         source="task",
         domain="task",
         question=task.question,
-        answer=task.answer,
+        answer=_reference(task),
         verifier=task.verifier,
         answer_kind="math",
         group=f"question-{name}",
     )
+
+
+def _reference(task: Task) -> str | None:
+    """Return the final answer of a worked solution; with a verifier, which reads it as it likes, the text itself."""
+    return task.answer if task.verifier is not None or not task.answer else reference_answer(task.answer)

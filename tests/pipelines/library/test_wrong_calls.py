@@ -50,12 +50,25 @@ async def silent(text: str, seed: int) -> Any:
         ({"scorer": "a/model"}, stepforge.BadInput, "scorer: 'a/model' is neither settings"),
         ({"tasks": TASK}, stepforge.BadInput, "a list of stepforge.Task"),
         ({"tasks": [TASK.model_copy(update={"answer": None})]}, stepforge.BadInput, "neither an answer"),
+        (
+            {"tasks": [TASK.model_copy(update={"answer": "7 + 5 is so.\n####"})]},
+            stepforge.BadInput,
+            "no answer is found",
+        ),
     ],
 )
 def test_a_wrong_call_is_refused(changed: dict[str, Any], error: type[Exception], said: str) -> None:
     call: dict[str, Any] = {"tasks": [TASK], "labeler": "omega_prm", "engine": complete, **changed}
     with pytest.raises(error, match=said):
         stepforge.label_solutions(**call)
+
+
+@pytest.mark.parametrize("answer", ["#### 12", "7 + 5 is twelve.\n#### 12", r"So it is \boxed{12}.", "12"])
+def test_a_reference_may_be_a_worked_solution(answer: str) -> None:
+    task = TASK.model_copy(update={"answer": answer, "solutions": (*TASK.solutions, "7 + 5 = 12\n#### 12")})
+    (labeled,) = stepforge.label_solutions([task], engine=complete)
+    assert labeled.problem.answer == "12"
+    assert [solution.rollout.outcome for solution in labeled.solutions] == ["wrong", "correct"]
 
 
 def test_the_engine_is_closed_where_the_reward_model_cannot_be_opened(monkeypatch: pytest.MonkeyPatch) -> None:
