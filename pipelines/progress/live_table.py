@@ -84,7 +84,7 @@ def _lines(snapshot: Snapshot) -> list[str]:
     lines = [f"time     {duration(snapshot.elapsed)}, {end_text(snapshot)}", f"engines  {fill_text(engine)}"]
     if speed_text(engine):
         lines.append(f"speed    {speed_text(engine)}")
-    if snapshot.watched.solved:
+    if snapshot.watched.solved or snapshot.watched.continued:
         lines.append(f"watched  {watched_text(snapshot.watched)}")
     for kind in ("rejected", "failures"):
         for name, stage in snapshot.stages.items():

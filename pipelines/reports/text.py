@@ -48,7 +48,7 @@ def _stages(report: Report) -> str:
         for message, count in list(messages.items())[:1]
     ]
     watched = report.watched
-    seen = [f"watched: {watched.text}"] if watched.counts.solved else []
+    seen = [f"watched: {watched.text}"] if watched.counts.solved or watched.counts.continued else []
     warned = [f"warning: {watched.warning}"] if watched.warning else []
     return "\n".join([table(rows), *failures, *seen, *warned])
 

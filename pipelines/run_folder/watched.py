@@ -19,8 +19,14 @@ LEAST_WRONG = 40
 LEAST_PAIRS = 60
 OFTEN_CUT_OFF = 0.1
 """Share of solutions without an end above which the token limit is too low for the policy."""
+LEAST_PROBLEMS = 10
+"""Fewest problems for judging a policy that only continues supplied solutions; half of that at the end."""
 LEAST_AFTER = 60
 """Fewest completions after one right step for judging their pass rate."""
+HOPELESS = (
+    "Check policy.prompt, the answers' form and policy.max_tokens, use easier problems or a stronger model, or set "
+    "watch.least_pass_rate = 0 to continue anyway"
+)
 
 
 class Watched(Summed):
@@ -45,6 +51,11 @@ class Watched(Summed):
     after_right: int = 0
     after_root: float = 0.0
     """How many of them would be right at the pass rate of their question."""
+    continued: int = 0
+    """Completions with a verdict from the question or from steps of a right solution, of problems that the policy was
+    not asked to solve because solutions were supplied."""
+    continued_right: int = 0
+    continued_problems: int = 0
 
 
 class WatchedFigures(Record):
@@ -89,7 +100,7 @@ def _answers(rollouts: Sequence[Rollout]) -> Watched:
 
 
 def watched_labels(rows: Sequence[LabeledProblem]) -> Watched:
-    return sum((_answers(row.evidence) + _after_right_step(row) for row in rows), Watched())
+    return sum((_answers(row.evidence) + _after_right_step(row) + _continued(row) for row in rows), Watched())
 
 
 def _after_right_step(row: LabeledProblem) -> Watched:
@@ -105,6 +116,18 @@ def _after_right_step(row: LabeledProblem) -> Watched:
     )
 
 
+def _continued(row: LabeledProblem) -> Watched:
+    """Count what a right policy would often end right, in place of a pass rate."""
+    if not row.supplied or row.pass_rate is not None:
+        return Watched()
+    right = {s.rollout.id for s in row.solutions if s.rollout.outcome == "correct"}
+    drawn = [r for r in row.evidence if r.start is None or r.start.steps == 0 or r.start.rollout in right]
+    verdicts = [r.outcome for r in drawn if r.outcome != "undetermined"]
+    return Watched(
+        continued=len(verdicts), continued_right=verdicts.count("correct"), continued_problems=1 if verdicts else 0
+    )
+
+
 def reason_to_stop(seen: Watched, watch: Watch, *, temperature: float, ended: bool = False) -> str | None:
     """Return why a run must stop, or None. ``ended``: nothing more will come, so fewer solutions suffice."""
     if seen.wrong >= LEAST_WRONG and seen.without_answer > watch.most_without_answer * seen.wrong:
@@ -115,12 +138,17 @@ def reason_to_stop(seen: Watched, watch: Watch, *, temperature: float, ended: bo
             "watch.most_without_answer = 1 to continue anyway"
         )
     enough = LEAST_SOLUTIONS // 2 if ended else LEAST_SOLUTIONS
+    limit = f"(least_pass_rate = {watch.least_pass_rate:g})"
     if seen.solved >= enough and seen.right < watch.least_pass_rate * seen.solved:
         return (
-            f"the policy solves {seen.right} of {seen.solved} (least_pass_rate = {watch.least_pass_rate:g}), so "
-            "step 1 of everything would be labeled wrong. Check policy.prompt, the answers' form and "
-            "policy.max_tokens, use easier problems or a stronger model, or set watch.least_pass_rate = 0 to continue "
-            "anyway"
+            f"the policy solves {seen.right} of {seen.solved} {limit}, so step 1 of everything would be labeled wrong. "
+            f"{HOPELESS}"
+        )
+    several = seen.continued_problems >= (LEAST_PROBLEMS // 2 if ended else LEAST_PROBLEMS)
+    if several and seen.continued >= enough and seen.continued_right < watch.least_pass_rate * seen.continued:
+        return (
+            f"{seen.continued_right} of {seen.continued} completions from the questions, or from steps of solutions "
+            f"that are right, are right {limit}, so right steps would be labeled wrong. {HOPELESS}"
         )
     return _identical(seen, watch, temperature) or _after(seen, watch)
 
@@ -168,7 +196,9 @@ def watched_figures(seen: Watched) -> WatchedFigures:
 
 
 def watched_text(seen: Watched) -> str:
-    parts = [f"pass rate {_percent(seen.right, seen.solved)}"]
+    parts = [f"pass rate {_percent(seen.right, seen.solved)}"] if seen.solved or not seen.continued else []
+    if seen.continued:
+        parts.append(f"right from the question or right steps {_percent(seen.continued_right, seen.continued)}")
     if seen.cut_off:
         parts.append(f"cut off at the token limit {_percent(seen.cut_off, seen.solved + seen.cut_off)}")
     if seen.wrong:

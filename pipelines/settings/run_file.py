@@ -55,7 +55,8 @@ class Watch(Record):
     the same command then resumes."""
 
     least_pass_rate: float = Field(default=0.02, ge=0, le=1)
-    """Least pass rate of the policy's own solutions; below it, step 1 of everything looks wrong. 0 never stops."""
+    """Least pass rate of the policy's own solutions; below it, step 1 of everything looks wrong. Where solutions were
+    supplied, that of completions from the question and from steps of right solutions. 0 never stops."""
     most_without_answer: float = Field(default=0.5, ge=0, le=1)
     """Largest share of wrong rollouts without any answer: empty, cut short, or in an unrecognized form. 1 never
     stops."""

@@ -13,7 +13,7 @@ from stepforge.pipelines.run_folder.watched import (
 )
 from stepforge.pipelines.settings.run_file import Watch
 from stepforge.schemas.labeled import LabeledProblem, LabeledSolution, Verdict
-from stepforge.schemas.rollout import Rollout, Start
+from stepforge.schemas.rollout import SUPPLIED, Rollout, Start
 
 NO_VERDICT = Verdict(labeler="t", first_error=None, abstained=True)
 
@@ -82,12 +82,44 @@ def test_completions_after_a_right_first_step_are_held_against_the_question() ->
     assert seen.after_root == pytest.approx(2 / 3)
 
 
+def test_supplied_solutions_are_continued_in_place_of_being_solved() -> None:
+    right, wrong = a_solution("r", "abc", "correct"), a_solution("w", "axy", "wrong")
+    policy = solved(right).policy.model_copy(update={"model": SUPPLIED})
+    solutions = tuple(LabeledSolution(rollout=one, labels=(None,) * 3, verdict=NO_VERDICT) for one in (right, wrong))
+    evidence = tuple(
+        a_solution(str(i), "q", outcome).model_copy(update={"start": start})
+        for i, (start, outcome) in enumerate(
+            [
+                (Start(rollout="w", steps=0), "wrong"),  # from the question
+                (Start(rollout="r", steps=2), "correct"),
+                (Start(rollout="r", steps=2), "undetermined"),
+                (Start(rollout="w", steps=1), "wrong"),  # the step itself may be the reason
+            ]
+        )
+    )
+    row = LabeledProblem(problem=a_problem(), solutions=solutions, evidence=evidence, policy=policy, costs=())
+    seen = watched_labels([row, row])
+    assert (seen.continued, seen.continued_right, seen.continued_problems) == (4, 2, 2)
+    assert watched_text(seen).startswith("right from the question or right steps 50% of 4")
+    asked_to_solve = row.model_copy(update={"own": (a_solution("o", "abc", "wrong"),)})
+    assert watched_labels([asked_to_solve]).continued == 0
+
+
+def test_few_supplied_solutions_are_judged_at_the_end() -> None:
+    seen = Watched(continued=38, continued_problems=9)
+    assert reason_to_stop(seen, Watch(), temperature=1.0) is None
+    assert "0 of 38 completions" in (reason_to_stop(seen, Watch(), temperature=1.0, ended=True) or "")
+
+
 @pytest.mark.parametrize(
     ("seen", "said"),
     [
         (Watched(solved=40, right=0), "solves 0 of 40"),
         (Watched(solved=39, right=0), None),
         (Watched(solved=100, right=2), None),
+        (Watched(continued=40, continued_problems=10), "0 of 40 completions from the questions"),
+        (Watched(continued=40, continued_problems=9), None),
+        (Watched(continued=40, continued_problems=10, continued_right=1), None),
         (Watched(solved=40, right=20, wrong=40, without_answer=21), "21 of 40 wrong rollouts end without an answer"),
         (Watched(solved=40, right=20, wrong=40, without_answer=20), None),
         (Watched(solved=40, right=20, pairs=60, identical=31), "31 of 60 pairs"),
