@@ -106,6 +106,8 @@ class SolutionFigures(Record):
     """Those without a verdict, by the labeler's reason."""
     kept: int
     """Those of problems that every filter kept, with a verdict."""
+    repeated: int
+    """Those of the kept whose text another one of the same problem has: data sets count them once."""
 
 
 class ReviewedFigures(Record):

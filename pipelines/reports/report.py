@@ -51,7 +51,7 @@ class _Tally:
         self.shape, self.choice = ShapeTally(), Choice()
         self.uncut = 0
         """Long solutions of a single step."""
-        self.solutions = self.kept = 0
+        self.solutions = self.kept = self.repeated = 0
         self.abstained: Counter[str] = Counter()
         self.outcomes: dict[str, Counter[str]] = defaultdict(Counter)
         self.policy: PolicyIdentity | None = None
@@ -78,7 +78,9 @@ class _Tally:
         self.choice.add(shard, number, row, truths)
 
     def add_curated(self, row: LabeledProblem, truths: list[Verdict]) -> None:
-        self.kept += sum(not solution.verdict.abstained for solution in row.solutions)
+        texts = [solution.rollout.text for solution in row.solutions if not solution.verdict.abstained]
+        self.kept += len(texts)
+        self.repeated += len(texts) - len(set(texts))
         rollouts, slices = [solution.rollout for solution in row.solutions], _policy_slices(row)
         ended = [bool(r.steps) and r.outcome != "undetermined" for r in rollouts]
         self.audit.add(row, [truth if end else None for truth, end in zip(truths, ended, strict=True)], slices)
@@ -128,7 +130,10 @@ def _report(run: RunFile, layout: Layout, ledger: Ledger, tally: _Tally) -> Repo
             long_solutions_in_one_step=tally.uncut,
         ),
         solutions=SolutionFigures(
-            labeled=tally.solutions, abstained=dict(tally.abstained.most_common()), kept=tally.kept
+            labeled=tally.solutions,
+            abstained=dict(tally.abstained.most_common()),
+            kept=tally.kept,
+            repeated=tally.repeated,
         ),
         labelers={name: _labeler(name, tally, ledger) for name in _labeler_names(run, tally)},
         oracle=tally.oracle.figures(),

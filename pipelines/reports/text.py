@@ -4,10 +4,13 @@ import shlex
 from collections.abc import Mapping, Sequence
 
 from stepforge.generators.segmenters import uncut_warning
+from stepforge.pipelines.exports import EXPORTS
+from stepforge.pipelines.exports.chat import Chat
 from stepforge.pipelines.reports.records import AgainstFigures, AuditFigures, ErrorSetFigures, LabelFigures, Report
 from stepforge.pipelines.run_folder.ledger import Price
 from stepforge.pipelines.storage.store import AnyPath
 from stepforge.schemas.interval import Share
+from stepforge.schemas.rollout import SUPPLIED
 
 NAMED = 3
 LABEL_FIGURES = (
@@ -25,6 +28,10 @@ LABEL_FIGURES = (
     ("rollouts_per_solution", "rollouts per solution"),
     ("generated_tokens_per_correct_first_error", "generated tokens per correct first error"),
 )
+OF_THE_POLICY = {part.model_fields["kind"].default for part in EXPORTS if issubclass(part, Chat)}
+"""Exports that hold only what the policy wrote."""
+COSTS = {"rollouts per solution", "generated tokens per correct first error"}
+"""Left out where nothing was sampled, as in a relabeled run: a zero would look like a free label."""
 
 
 def report_text(report: Report, folder: AnyPath) -> str:
@@ -32,6 +39,7 @@ def report_text(report: Report, folder: AnyPath) -> str:
     labels = _against("labels against the oracle" if judged else "labels", report.labelers)
     audit = table([AUDIT_HEAD, *audit_rows(report.audit)]) if report.audit else ""
     blocks = [_stages(report), _policy(report), labels, _strata(report), reviewed_text(report), _people(report), audit]
+    blocks.insert(3, "" if judged else _verdicts(report))
     blocks += [_pairs(report), _exports(report), lost_text(report), _cost(report), _uncut(report)]
     nothing = "" if report.solutions.labeled else "no solution is labeled yet"
     return "\n\n".join(block for block in (*blocks, nothing, places_text(report, folder)) if block)
@@ -69,7 +77,11 @@ def _policy(report: Report) -> str:
 def _against(head: str, found: Mapping[str, AgainstFigures]) -> str:
     """Return the known figures as a table, a column for each labeler; empty if none is known."""
     rows = [(title, [getattr(figures, key, None) for figures in found.values()]) for key, title in LABEL_FIGURES]
-    known = [(title, *map(figure, values)) for title, values in rows if any(value is not None for value in values)]
+    known = [
+        (title, *map(figure, values))
+        for title, values in rows
+        if any(value is not None for value in values) and (title not in COSTS or any(values))
+    ]
     return table([(head, *found), *known]) if known else ""
 
 
@@ -103,6 +115,19 @@ def _uncut(report: Report) -> str:
     return f"warning: {uncut_warning(count, all_.solutions if all_ else 0, 'the segmenter')}" if count else ""
 
 
+def _verdicts(report: Report) -> str:
+    """Without a truth: how often the first labeler finds a wrong step, which should follow the final answers."""
+    found = report.shape.solutions
+    if not found or not report.labelers:
+        return ""
+    parts = []
+    for outcome, name in (("wrong", "a wrong answer"), ("correct", "a right one")):
+        flagged, clean = (found.get(f"{outcome}, {said}", 0) for said in ("wrong step", "no wrong step"))
+        parts.append(f"in {flagged:,} of {flagged + clean:,} solutions with {name}")
+    undecided = sum(count for key, count in found.items() if key.endswith(", abstained"))
+    return f"{next(iter(report.labelers))} finds a wrong step {' and '.join(parts)}; {undecided:,} have no verdict"
+
+
 def _strata(report: Report) -> str:
     found = report.labelers
     slices = sorted({key for figures in found.values() for key, cell in figures.by.items() if cell.wrong_solutions})
@@ -125,7 +150,7 @@ def _pairs(report: Report) -> str:
         line += f"; right against wrong by the truth {with_interval(pairs.chosen_right_rejected_wrong)}"
         line += f", at the true first error {with_interval(pairs.at_the_true_first_error)}"
     spent = report.cost.labelers.get("contrast")
-    return line + (f"; contrast: {spent.rollouts} rollouts, {spent.generated_tokens} tokens" if spent else "")
+    return line + (f"; contrast: {spent.rollouts:,} rollouts, {spent.generated_tokens:,} tokens" if spent else "")
 
 
 AUDIT_HEAD = (
@@ -160,6 +185,11 @@ def with_interval(share: Share | None, form: str = ".3f") -> str:
 def _exports(report: Report) -> str:
     rows = [("data set", "train", "test")]
     rows += [(name, str(e.rows["train"]), str(e.rows["test"])) for name, e in report.exports.items()]
+    empty = [name for name, e in report.exports.items() if not e.total and e.kind in OF_THE_POLICY]
+    identity = report.policy.identity
+    if empty and identity is not None and identity.model == SUPPLIED:
+        why = "its data trains a policy, and supplied solutions are none of the policy's own"
+        return "\n".join([table(rows), *(f"no row in {name}: {why}" for name in empty)])
     return table(rows) if len(rows) > 1 else ""
 
 
@@ -167,8 +197,8 @@ def _cost(report: Report) -> str:
     cost = report.cost
     cached = cost.cached_prompt_tokens / cost.prompt_tokens if cost.prompt_tokens else 0.0
     total = (
-        f"cost: {cost.rollouts} rollouts, {cost.generated_tokens} generated tokens, "
-        f"{cost.prompt_tokens} prompt tokens ({cached:.0%} cached), {cost.seconds:.0f} s"
+        f"cost: {cost.rollouts:,} rollouts, {cost.generated_tokens:,} generated tokens, "
+        f"{cost.prompt_tokens:,} prompt tokens ({cached:.0%} cached), {cost.seconds:,.0f} s"
     )
     prices = ((cost.per_labeled_step, "labeled step"), (cost.per_kept_row, "kept row"))
     return "\n".join([total, *(_price(price, what) for price, what in prices if price is not None)])
@@ -177,9 +207,13 @@ def _cost(report: Report) -> str:
 def _price(price: Price, what: str) -> str:
     engine = f", {price.engine_seconds:.3g} engine-seconds" if price.engine_seconds else ""
     return (
-        f"per {what} ({price.count}): {price.rollouts:.3g} rollouts, {price.generated_tokens:.4g} "
-        f"generated and {price.prompt_tokens:.4g} prompt tokens{engine}"
+        f"per {what} ({price.count:,}): {_amount(price.rollouts)} rollouts, {_amount(price.generated_tokens)} "
+        f"generated and {_amount(price.prompt_tokens)} prompt tokens{engine}"
     )
+
+
+def _amount(value: float) -> str:
+    return f"{value:,.0f}" if value >= 100 else f"{value:.3g}"
 
 
 def lost_text(report: Report) -> str:
@@ -194,9 +228,11 @@ def lost_text(report: Report) -> str:
     abstained = sum(solutions.abstained.values())
     if abstained:
         lines.append(f"  {abstained} of {solutions.labeled} solutions have no verdict: {_named(solutions.abstained)}")
+    if solutions.repeated:
+        lines.append(f"  {solutions.repeated} of {solutions.kept} solutions repeat another one of their problem")
     if not lines:
         return ""
-    kept = f"{solutions.kept} of {solutions.labeled} labeled solutions can become rows"
+    kept = f"{solutions.kept - solutions.repeated} of {solutions.labeled} labeled solutions can become rows"
     return "\n".join(["not in the data sets:", *lines, f"{kept}; each data set uses those it can"])
 
 
@@ -222,7 +258,7 @@ def figure(value: float | None) -> str:
     """Return a figure with suitable precision; a dash if there is nothing to measure."""
     if value is None:
         return "-"
-    return f"{value:.3f}" if value <= 1 else f"{value:.1f}" if value < 100 else f"{value:.0f}"
+    return f"{value:.3f}" if value <= 1 else f"{value:.1f}" if value < 100 else f"{value:,.0f}"
 
 
 def table(rows: Sequence[tuple[str, ...]]) -> str:

@@ -108,7 +108,8 @@ def _after_right_step(row: LabeledProblem) -> Watched:
     first_steps = {r.steps[0].text for r in solutions if r.outcome == "correct" and len(r.steps) > 1}
     starts = {r.id for r in solutions if r.steps[0].text in first_steps and len(r.steps) > 1}
     drawn = [r for r in row.evidence if r.start is not None and r.start.rollout in starts and r.start.steps == 1]
-    verdicts = [r for r in drawn if r.outcome != "undetermined" and row.completer is None]
+    known = row.completer is None and row.pass_rate is not None
+    verdicts = [r for r in drawn if known and r.outcome != "undetermined"]
     return Watched(
         after=len(verdicts),
         after_right=sum(r.outcome == "correct" for r in verdicts),

@@ -8,6 +8,7 @@ from small_run import small_run
 from stepforge.pipelines.progress.status import fresh_report
 from stepforge.pipelines.reports.records import Report, SolutionFigures
 from stepforge.pipelines.reports.text import report_text
+from stepforge.schemas.rollout import SUPPLIED
 
 
 @pytest.fixture(scope="module")
@@ -36,7 +37,7 @@ def test_nothing_is_said_of_truth_that_is_not_there(done: tuple[Report, Path]) -
 
 def test_why_solutions_are_no_rows(done: tuple[Report, Path]) -> None:
     report, folder = done
-    assert report.solutions == SolutionFigures(labeled=24, abstained={}, kept=24)
+    assert report.solutions == SolutionFigures(labeled=24, abstained={}, kept=24, repeated=0)
     vet = report.stages["vet"].model_copy(
         update={
             "rows_in": 20,
@@ -44,18 +45,50 @@ def test_why_solutions_are_no_rows(done: tuple[Report, Path]) -> None:
             "failures": {"OSError": 1},
         }
     )
-    some = {"solutions": SolutionFigures(labeled=24, abstained={"too few": 2}, kept=22), "stages": {"vet": vet}}
+    solutions = SolutionFigures(labeled=24, abstained={"too few": 2}, kept=22, repeated=3)
+    some = {"solutions": solutions, "stages": {"vet": vet}}
     text = report_text(report.model_copy(update=some), folder)
     assert (
         "9 of 20 problems in vet: 5 rejected, difficulty: too hard; 3 rejected, shape: no answer; 1 failed, OSE" in text
     )
     assert "2 of 24 solutions have no verdict: 2 too few" in text
-    assert "22 of 24 labeled solutions can become rows" in text
+    assert "3 of 22 solutions repeat another one of their problem" in text
+    assert "19 of 24 labeled solutions can become rows" in text
 
 
-def test_a_run_without_rows_says_where_to_look(done: tuple[Report, Path]) -> None:
+def test_without_a_truth_the_verdicts_stand_beside_the_answers(done: tuple[Report, Path]) -> None:
     report, folder = done
-    none = {name: entry.model_copy(update={"rows": {"train": 0, "test": 0}}) for name, entry in report.exports.items()}
-    text = report_text(report.model_copy(update={"exports": none}), folder)
-    assert f"no data set has a row. Why problems were lost: stepforge show {folder} --failed" in text
-    assert "publish" not in text
+    counts = {"correct, no wrong step": 9, "correct, wrong step": 1, "wrong, wrong step": 6, "wrong, abstained": 2}
+    text = report_text(
+        report.model_copy(update={"shape": report.shape.model_copy(update={"solutions": counts})}), folder
+    )
+    name = next(iter(report.labelers))
+    assert f"{name} finds a wrong step in 6 of 6 solutions with a wrong answer and in 1 of 10 solutions" in text
+    assert "2 have no verdict" in text
+
+
+def test_data_that_trains_a_policy_is_not_made_from_supplied_solutions(done: tuple[Report, Path]) -> None:
+    report, folder = done
+    identity = report.policy.identity
+    assert identity is not None
+    empty = report.exports["preference"].model_copy(update={"rows": {"train": 0, "test": 0}})
+    made = {"exports": {**report.exports, "preference": empty}}
+    assert "no row in preference" not in report_text(report.model_copy(update=made), folder)
+    made["policy"] = report.policy.model_copy(update={"identity": identity.model_copy(update={"model": SUPPLIED})})
+    assert "no row in preference: its data trains a policy" in report_text(report.model_copy(update=made), folder)
+
+
+def test_large_figures_have_separators_and_no_sampling_no_price(done: tuple[Report, Path]) -> None:
+    report, folder = done
+    price = report.cost.per_kept_row
+    assert price is not None
+    cost = report.cost.model_copy(update={"per_kept_row": price.model_copy(update={"prompt_tokens": 29288.4})})
+    name, figures = next(iter(report.labelers.items()))
+
+    def text(rollouts: float) -> str:
+        labelers = {name: figures.model_copy(update={"rollouts_per_solution": rollouts})}
+        return report_text(report.model_copy(update={"cost": cost, "labelers": labelers}), folder)
+
+    assert "and 29,288 prompt tokens" in text(2.5)
+    assert "rollouts per solution  2.5" in text(2.5)
+    assert "rollouts per solution" not in text(0.0)
