@@ -158,10 +158,11 @@ def _notes(sample: Sample, facts: PilotFacts, size: RunSize, fullest: float) -> 
 def estimate_text(estimate: Estimate) -> str:
     pilot = estimate.pilot
     kinds = "kind" if pilot.strata == 1 else "kinds"
+    engine = "one engine" if estimate.engines == 1 else f"one of {estimate.engines} engines"
     head = (
         f"{estimate.problems} problems; pilot: {pilot.problems} of them, spread over {pilot.strata} {kinds} "
         f"(source and difficulty), {pilot.vetted} vetted, {pilot.kept} kept, "
-        f"on one of {estimate.engines} engines in {duration(pilot.seconds)}"
+        f"on {engine} in {duration(pilot.seconds)}"
     )
     blocks = [head, _totals(estimate.figures), _parts(estimate.figures), _prices(estimate.figures)]
     return "\n\n".join(block for block in (*blocks, *estimate.notes) if block)

@@ -76,8 +76,12 @@ class Run:
             for split in ("train", "test")
         }
         if not any(files.values()):
-            names = ", ".join(export.name for export in self.settings.export) or "none"
-            raise BadInput(f"{self.folder}: no data set {name!r}; there are: {names}")
+            names = [export.name for export in self.settings.export]
+            if name in names:
+                raise BadInput(
+                    f"{self.folder}: the data set {name!r} has no row; `stepforge report` says what was lost"
+                )
+            raise BadInput(f"{self.folder}: no data set {name!r}; there are: {', '.join(names) or 'none'}")
         return datasets.load_dataset("parquet", data_files={split: paths for split, paths in files.items() if paths})
 
     def export(self, *names: str) -> "Run":

@@ -44,6 +44,15 @@ def test_a_run_is_read(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> No
     assert any("DatasetDict" in line for line in lines)
 
 
+@pytest.mark.parametrize(
+    ("name", "said"), [("process_bench", "has no row"), ("kto", "no data set 'kto'; there are: step")]
+)
+def test_a_data_set_that_is_not_there_is_told_from_an_empty_one(name: str, said: str, tmp_path: Path) -> None:
+    run = stepforge.Run(small_run(tmp_path / "run", exports=["stepwise", "process_bench"]).folder)
+    with pytest.raises(BadInput, match=said):
+        run.dataset(name)
+
+
 @pytest.fixture(scope="module")
 def own(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A run with a labeler and an export of a user's own, on workers under Ray."""

@@ -12,6 +12,7 @@ from pilot_runs import RUN, SETTINGS
 
 from stepforge.pipelines.engines import ScriptedEngineSettings
 from stepforge.pipelines.engines.scripted_engine import ScriptedEngine
+from stepforge.pipelines.estimate.estimate import Estimate, PilotFacts, estimate_text
 from stepforge.pipelines.estimate.pilot import Phase, Pilot, PilotWorker
 from stepforge.pipelines.estimate.sample import draw
 from stepforge.pipelines.estimate.speed import Call, StepTime, Trace, TracedEngine, mean_active, step_time
@@ -166,6 +167,13 @@ def test_a_pilot_without_pooling_labels_once() -> None:
 
 
 # The command
+
+
+@pytest.mark.parametrize(("engines", "said"), [(1, "on one engine in 6 s"), (4, "on one of 4 engines in 6 s")])
+def test_the_pilot_says_where_it_ran(engines: int, said: str) -> None:
+    facts = PilotFacts(problems=36, strata=1, vetted=34, kept=34, failures=0, startup_seconds=1, seconds=6, running=1)
+    found = Estimate(problems=60, pooling_problems=0, engines=engines, running=1, pilot=facts, figures={}, notes=())
+    assert said in estimate_text(found).splitlines()[0]
 
 
 @pytest.mark.slow
