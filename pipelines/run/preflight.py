@@ -105,9 +105,9 @@ def _check_answers(run: RunFile, source: ProblemSource, count: ProblemCount) -> 
     part, columns = source.part, source.tables[0][1].columns
     column = "no answer column is named" if part.answer is None else f"column {part.answer!r} is empty in every row"
     raise BadInput(
-        f"generate: {part.path or part.hub}: no problem has a reference answer ({column}); "
-        f"{hint('answer', part.answer or 'answer', columns)}, or list self_consistency under vet, which takes the "
-        "majority's answer"
+        f"generate: {part.path or part.hub}: no problem has a reference answer ({column}); list self_consistency "
+        "under vet, which takes the majority's answer, or if there are answers: "
+        f"{hint('answer', part.answer or 'answer', columns)}"
     )
 
 

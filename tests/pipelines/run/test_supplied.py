@@ -129,7 +129,10 @@ def supplied(path: Path, **settings: object) -> RunFile:
 def test_a_run_without_reference_answers_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "x.jsonl"
     path.write_text("".join(json.dumps({"question": f"{i}?", "final_answer": None}) + "\n" for i in range(9)))
-    with pytest.raises(BadInput, match=r'no problem has a reference answer \(no answer.*answer = "final_answer"'):
+    said = (
+        r'no problem has a reference answer \(no answer.*if there are answers: did you mean answer = "final_answer"\?$'
+    )
+    with pytest.raises(BadInput, match=said):
         preflight(supplied(path))
     with pytest.raises(BadInput, match="column 'final_answer' is empty in every row"):
         preflight(supplied(path, answer="final_answer"))
