@@ -28,6 +28,7 @@ _NUMBER_WORDS = words(
     "thirds quarter quarters fourths dozen score none nothing nobody couple pair single once twice thrice no"
 ).union(UNITS, TENS)
 _NUMBER_AND_WORDS = re.compile(r"(?:[A-Za-z][A-Za-z ]* )?(-?[$]?[\d.,]+)(?:\s+[A-Za-z][A-Za-z '-]*)?", re.ASCII)
+_NO_NUMBER = re.compile(r"infinit|undefined|exist|dne|bound|diverge", re.IGNORECASE)
 _CHINESE_NUMBERS = frozenset("零〇一二三四五六七八九十百千万亿两半")
 
 
@@ -52,7 +53,8 @@ def compare(gold: Reading, answer: Reading) -> Outcome | None:
         case Value(), Value():
             return same_quantity(gold, answer)
         case Items(), Items():
-            return same_items(gold, answer, compare)
+            outcome = same_items(gold, answer, compare)
+            return "undetermined" if outcome == "wrong" and "..." in gold.text + answer.text else outcome
         case Words(), Words():
             return _words(gold, answer)
         case (Words(), _) | (_, Words()) | (Nothing(), _) | (_, Nothing()):
@@ -94,7 +96,8 @@ def _regions(gold: Reading, answer: Reading) -> Outcome | None:
     other = answer if isinstance(gold, Region) else gold
     if isinstance(other, Items) and other.kind in ("tuple", "interval") and len(other.parts) == 2:
         return None
-    return "undetermined" if isinstance(other, Words) and other is gold else "wrong"
+    in_words = isinstance(other, Words) and (other is gold or " " in other.plain)  # all real numbers except 0
+    return "undetermined" if in_words else "wrong"
 
 
 def _region_of(side: Reading) -> Region | None:
@@ -261,4 +264,7 @@ def _words_and_other(gold: Reading, answer: Reading) -> Outcome | None:
     named = set(words.plain.casefold().replace("-", " ").split())
     if named & _NUMBER_WORDS or _CHINESE_NUMBERS & set(words.plain) or any(c.isdigit() for c in words.plain):
         return "undetermined"
-    return "undetermined" if isinstance(other, Value) and other.formula is not None and not words.written else "wrong"
+    if not isinstance(other, Value) or other.formula is None:
+        return "wrong"
+    no_number = other.number is None and not other.formula.names and _NO_NUMBER.search(words.plain)  # \infty, 1/0
+    return "undetermined" if no_number or not words.written else "wrong"

@@ -1,6 +1,7 @@
 """The answer of a text that frames none: the text itself, or the last value of its closing sentences."""
 
 import re
+from collections.abc import Iterator
 
 from stepforge.grading.dates import DATE
 from stepforge.grading.frames import bare
@@ -19,11 +20,12 @@ _UNIT = (
 )
 """Units that convert into others: without its unit the number may be another quantity."""
 _NUMBER = re.compile(
-    r"(?<![A-Za-z0-9_.\\^])(?<!\^\{)(?<!_\{)(?<!\bnot )(?<!not be )(?<!n't be )"
+    r"(?<![A-Za-z0-9_.\\^])(?<!\^\{)(?<!_\{)(?<!\bnot )(?<!not be )(?<!n't be )(?<!\bnot [-\u2212])"
     r"(?:(?:negative|minus|(?:loss|debt|deficit) of) )?"
     r"[-\u2212]?(?:\\?\$|[€£¥])?[-\u2212]?"
     r"(?:(?<=[$€£¥])\d{1,3}(?: \d{3})+(?!\d)|\d{1,3}(?:,\d{3})+(?!\d)(?:\.\d+)?|\d+(?:\.\d+)?|\.\d+)"
-    r"(?:\s?/\s?\d+(?![\d/])|(?::\d+(?:\.\d+)?)+(?:\s?[AaPp]\.?[Mm]\b)?|\s[AaPp]\.?[Mm]\b)?(?:\s?\\?%|\s(?:cents?|percent|dozen|hundred|thousand|million|billion|trillion"
+    r"(?:\s\d+\s?/\s?\d+(?![\d/])|\s?/\s?\d+(?![\d/])|\sand (?:a|one) (?:half|third|quarter)\b"
+    r"|(?::\d+(?:\.\d+)?)+(?:\s?[AaPp]\.?[Mm]\b)?|\s[AaPp]\.?[Mm]\b)?(?:\s?\\?%|\s(?:cents?|percent|dozen|hundred|thousand|million|billion|trillion"
     r"|degrees below zero|below zero|below)\b"
     rf"|\s?(?P<unit>{_UNIT})(?:,?\s(?:and\s)?\d[\d.,]*\s?(?!(?P=unit)){_UNIT})*)?",
     re.ASCII,
@@ -79,7 +81,19 @@ _PROSE_ASIDE = re.compile(r"\s\([A-Za-z]{2}[^()]*\)")
 _IN_BRACKETS = re.compile(r"\w\s\([^()A-Za-z]*\)$")
 """``x + 4 (22)``."""
 _ABOUT = re.compile(r"\u2248|[,(]?\s*\b(?:about|approximately|roughly)\b")
+_NAMED_VALUES = re.compile(r"[A-Za-z]\s*=[^=(]*,[^=(]*[A-Za-z]\s*=")
+"""``a = 2, b = 3``."""
+_ASKS_EQUATION = re.compile(r"\b(?:equation|line|circle|parabola|ellipse|hyperbola|plane|curve)\b")
 _VALUE = r"-?\d+(?:\.\d+)?(?:/\d+)?"
+OR_RATHER = " \u2025 "
+"""Between the values that a sentence may give, the likeliest last."""
+_STATES = re.compile(
+    r"[=:\u2248]|\b(?:is|are|was|were|be|equals?|gives?|makes?|leaves?|so|totals?|we|she|he|it|they|you)\b",
+    re.IGNORECASE,
+)
+_BESIDE = re.compile(r"\b(?:when|while|whereas|with|than|not)\b")
+"""What says that a value follows, and that it is not the answer; without either, it may be of the one before it."""
+_SHARE = re.compile(r"\s(?:out of|in|in every|of|of the|of every)(?: the)?\s")
 _PLAIN = re.compile(_VALUE + r"(?: [A-Za-z](?:\^?[23])?)?", re.ASCII)
 """A number, or one with a unit of one letter."""
 _LISTED = re.compile(
@@ -87,7 +101,9 @@ _LISTED = re.compile(
     r"|\bratio\b[^.]*?\b(?:is|of)\s+(\d+ to \d+)\.?$",
     re.ASCII,
 )
-_SENTENCES = re.compile(r"(?<=[.!?])\s+|\n+|(?<=[。！？])")
+_REASON = re.compile(r"\s(?:since|because|given that)\s.*", re.DOTALL)
+_EXPRESSION = re.compile(r"\s*\$?\d[\d.,]*\s*[-+*/x\u00d7]\s*\$?\d")
+_SENTENCES = re.compile(r"(?<=[.!?])(?<!\bi\.e\.)(?<!\be\.g\.)\s+|\n+|(?<=[。！？])")
 
 
 def whole_answer(text: str) -> str | None:
@@ -115,6 +131,8 @@ def last_value(text: str) -> str | None:
         sentence = sentence.rstrip(". ")
         unconditional = _CONDITION.sub("", sentence)
         sentence = unconditional if _GIVEN.search(unconditional) else sentence
+        told = _REASON.sub("", sentence)
+        sentence = told if values_of(told) else sentence
         exact = _ABOUT.split(sentence)[0]
         formula, rounded_to = _plain_formula(exact), values_of(sentence[len(exact) :])
         if formula is None and exact != sentence and (found := values_of(exact)) and "\\" in found[-1]:
@@ -132,9 +150,21 @@ def last_value(text: str) -> str | None:
         bold = [b for b in _BOLD.findall(sentence) if any(c.isdigit() for c in b)]
         values = _after_equals(sentence) or values_of(bold[-1] if bold else sentence)
         if values:
-            return values[-1]
+            return _candidates(sentence, values)
     named = [word[0] for word in CARDINAL.finditer(text[-TAIL:]) if word[0].lower() != "one"]
     return named[-1] if named and not _PART.search(text[-TAIL:]) else None
+
+
+def _candidates(sentence: str, values: list[str]) -> str:
+    """Return the last value; after the others, where it may be how long or of what: ``$225 on cleaning in 5 weeks``."""
+    end = sentence.rfind(values[-1])
+    start = sentence.rfind(values[-2], 0, max(end, 0)) if len(values) > 1 else -1
+    between = sentence[start + len(values[-2]) : end] if start >= 0 else ""
+    if start < 0 or (_STATES.search(between) and not _BESIDE.search(between)):
+        return values[-1]
+    counts = values[-2].isdecimal() and values[-1].isdecimal()
+    share = [f"{values[-2]}/{values[-1]}"] if counts and _SHARE.fullmatch(between) else []
+    return OR_RATHER.join([*values[-6:-1], *share, values[-1]])
 
 
 def _plain_formula(sentence: str) -> str | None:
@@ -147,27 +177,39 @@ def _plain_formula(sentence: str) -> str | None:
     unclosed = sum(map(run.count, "([")) != sum(map(run.count, ")]"))
     if unclosed or _IN_BRACKETS.search(run) or _FORMULA.search(_TIMES.sub("*", run)) is None:
         return None
+    left, equals, _ = run.partition("=")
+    if equals and not _PLAIN.fullmatch(left.strip()) and _ASKS_EQUATION.search(sentence):
+        return run
     return None if any(_PLAIN.fullmatch(side.strip()) for side in run.split("=")) else run
 
 
 def _after_equals(sentence: str) -> list[str]:
     """Return the result of an equation in plain text: ``60 * 2 = 120 in 2 weeks`` gives 120, not 2."""
+    formulas = [span.end() for span, content in _spans(sentence) if "=" in content.rstrip("= ")]
     before, equals, after = sentence.rpartition("=")
-    if not equals or not before or "\\" in sentence or _GOES_ON.search(after):
+    if not equals or not before or "\\" in sentence or _GOES_ON.search(sentence[formulas[-1] :] if formulas else after):
         return []
-    return values_of(after)[:1]
+    if formulas:
+        return values_of(sentence[: formulas[-1]])[-1:]
+    return values_of(before)[-1:] if _EXPRESSION.match(after) else values_of(after)[:1]
+
+
+def _spans(sentence: str) -> Iterator[tuple[re.Match[str], str]]:
+    """Yield each formula with its place."""
+    for span in _MATH.finditer(sentence):
+        content = next(group for group in span.groups() if group is not None)
+        if span.group(3) is None or not PROSE_IN_MATH.search(content):  # "$5 and $6" is money
+            yield span, content
 
 
 def values_of(sentence: str) -> list[str]:
     """Return the numbers and formulas of a sentence, in their order; of a formula, what its last ``=`` gives."""
     found: list[tuple[int, str]] = []
-    rest = sentence
-    for span in _MATH.finditer(sentence):
-        content = next(group for group in span.groups() if group is not None)
-        if span.group(3) is not None and PROSE_IN_MATH.search(content):
-            continue  # "$5 and $6" is money
+    rest, asked = sentence, _ASKS_EQUATION.search(sentence)
+    for span, content in _spans(sentence):
         rest = rest[: span.start()] + " " * (span.end() - span.start()) + rest[span.end() :]
-        value = bare(content.rsplit("=", 1)[-1])
+        left, _, right = content.rpartition("=")
+        value = bare(content if _NAMED_VALUES.search(content) or (asked and re.search("[A-Za-z]", left)) else right)
         if any(c.isdigit() for c in value) or "\\" in value:
             found.append((span.start(), value))
     for date in DATE.finditer(rest):

@@ -25,7 +25,24 @@ _IS = re.compile(
     r"s?\b[^\n.:=$\\]{0,60}?\b(?i:is|are|would be|should be|will be|must be)\b(?:[*_]{1,3}(?=[\s:]|$))?"
     r"[ \t]{0,3}:?(?:[*_]{1,3}(?=\s|$))?"
 )
-_CHOSEN = re.compile(r"\b(?i:option|choice|answer)\s+\(?([A-J])\)?\s+(?i:is)\s+(?:the\s+)?(?i:correct|right)\b")
+_CHOSEN = re.compile(
+    r"(?:\b(?i:option|choice|answer)\s+|^|[.!:]\s+|\bso\s+)\(?([A-J])\)?\s+is\s+(?:the\s+)?"
+    r"(?i:correct|right|best|answer)\b"
+    r"|\b(?i:choose|pick|select|go with|option:|choice:)\s+(?:(?i:option|choice|answer)\s+)?"
+    r"\(?([A-J])(?:\)|(?=[.,;:]|\s*$))"
+    r"|\b(?:Thus|Hence|Therefore|So),?\s+\(?([A-J])(?:\)\.?|\.)?\s*\Z",
+    re.MULTILINE,
+)
+_ROUNDS = re.compile(
+    r"[,;]?\s*\(?(?:which\s+|or\s+|and\s+)?(?:is\s+)?"
+    r"(?:round(?:s|ed)?(?: up| down)? to|approximately|about|roughly|\u2248)"
+    r"\s*[$*(\\]*(-?\d[\d,]*(?:\.\d+)?)(?!\d|\.\d|\s*\\?%)"
+)
+_CONCLUDED = re.compile(
+    r"\b(?:(?:thus|hence|therefore|so),?|(?:statement|claim) is) (yes|no|true|false)\.?\s*\Z",
+    re.IGNORECASE,
+)
+_LETTER = re.compile(r"\(?([A-J])\)?(?:[,;](?!\s*(?:and\s+)?\(?[A-J]\b)|\s+(?:\(|(?:because|since|as|not|and not)\b))")
 _NOUNS = (
     "答案 答え 解答 答 结果 结论 정답 답 Ответ ответ ОТВЕТ Réponse réponse Antwort Respuesta respuesta Resposta "
     "resposta Risposta risposta Antwoord Odpowied Cevap Đáp উত্তর คำตอบ సమాధానం Jibu jibu उत्तर Lösung Ergebnis "
@@ -103,8 +120,11 @@ def after_is(text: str) -> str | None:
 
 
 def chosen(text: str) -> str | None:
-    """Return the option that a text calls correct: ``Option B is correct``."""
-    options = set(_CHOSEN.findall(text))
+    """Return the option that a text calls correct, ``Option B is correct``, or the yes or no that ends it."""
+    options = {option for found in _CHOSEN.findall(text) for option in found if option}
+    said = _CONCLUDED.search(text[-200:])
+    if not options and said is not None:
+        return said[1]
     return options.pop() if len(options) == 1 else None
 
 
@@ -139,11 +159,21 @@ def answer_of(after: str) -> str | None:
     leading = None if marked else _LEADING.match(body)
     stripped = body[leading.end() :] if leading else body
     if (spanned := _spanned(stripped)) is not None:
-        return bare(spanned)
+        span = _SPAN.match(stripped)
+        return _with_rounded(bare(spanned), stripped[span.end() if span else 0 :])
     sentence = bare(_first_sentence(body.lstrip("* ") if marked else stripped))
+    if (letter := _LETTER.match(sentence)) is not None:
+        return letter[1]
     if _STARTS_WITH_VALUE.match(sentence):
-        return bare(_without_explanation(sentence, value=True)) or None
+        value = bare(_without_explanation(sentence, value=True))
+        return _with_rounded(value, sentence[len(value) :]) or None
     return _from_words(sentence) if sentence else None
+
+
+def _with_rounded(value: str, rest: str) -> str:
+    """Return ``2.5 \\approx 3`` of ``2.5, which rounds to 3``: either may be asked for."""
+    rounded = _ROUNDS.match(rest)
+    return f"{value} \\approx {rounded[1]}" if value and rounded and "approx" not in value else value
 
 
 def _first_sentence(body: str) -> str:

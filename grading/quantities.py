@@ -13,7 +13,9 @@ _PI = Formula(Node("constant", name="pi"), frozenset(), frozenset({"pi"}), doubt
 _IN_RADIANS = frozenset(("pi", "arcsin", "arccos", "arctan"))
 _DOTTED = re.compile(r"[-$ ]*[1-9]\d{0,2}\.\d{3}(?!\d)", re.ASCII)
 """``1.200``, which is 1200 in much of Europe."""
-_LESS = frozenset(("less", "fewer", "lower", "down"))
+_LESS = frozenset(("less", "fewer", "lower", "down", "decrease", "decreased", "reduction", "drop", "decline"))
+_PREFIXES = frozenset(10**power for power in (3, 6, 9, 12))
+"""What prefixes of units make of a number: ``5 k\\Omega`` is 5000 ohms."""
 
 
 def same_quantity(gold: Value, answer: Value) -> Outcome | None:
@@ -73,6 +75,8 @@ def _numbers(gold: PlainNumber, answer: PlainNumber) -> Outcome:
     others = {v for v in (gold.other, answer.other) if v is not None}
     if "turned" in (gold.unit.name, answer.unit.name):
         return "undetermined" if abs(gold.value) == abs(answer.value) else "wrong"
+    if gold.value == -answer.value and not _LESS.isdisjoint(f"{gold.unit.name} {answer.unit.name}".split()):
+        return "undetermined"
     if gold.unit.name and answer.unit.name and gold.unit.name != answer.unit.name:
         return _other_unit(gold, answer)
     if gold.value == answer.value:
@@ -93,8 +97,6 @@ def _one_unit(gold: PlainNumber, answer: PlainNumber) -> Outcome:
     for one, other in ((gold, answer), (answer, gold)):
         if one.in_base_ten is not None and not other.unit.name and one.in_base_ten == other.value:
             return "undetermined"
-    if gold.value == -answer.value and {gold.unit.name, answer.unit.name} & _LESS:
-        return "undetermined"
     if answer.unit.name == "cent" and not gold.unit.name and answer.value == gold.value * 100:
         return "undetermined"
     return "wrong"
@@ -107,5 +109,7 @@ def _other_unit(gold: PlainNumber, answer: PlainNumber) -> Outcome:
         return "correct" if left == right else "wrong"
     if (factor := ratio(gold.unit, answer.unit)) is not None:
         return "undetermined" if gold.value * factor == answer.value else "wrong"
-    same = gold.unit.measure == answer.unit.measure is not None
+    same = gold.unit.measure == answer.unit.measure is not None or (
+        gold.value and answer.value and not _PREFIXES.isdisjoint((gold.value / answer.value, answer.value / gold.value))
+    )
     return "undetermined" if gold.value == answer.value or same else "wrong"

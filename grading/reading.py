@@ -64,6 +64,8 @@ _NOTHING = frozenset(
 )  # fmt: skip
 _TEXT_ONLY = re.compile(r"\\text\{[^{}]*\}")
 _TRIGONOMETRIC = re.compile(r"(?:sin|cos|tan|cot|sec|csc)(?![A-Za-z])")
+_YES_OR_NO = re.compile(r"(yes|no|true|false)[,;:.]\s[^=\n]+", re.IGNORECASE)
+"""``Yes, it is``."""
 _DEGREES = re.compile(r"(\d+(?:\.\d+)?)\s*degrees", re.ASCII)
 _PREFIX = re.compile(r"\A\s*\\text\{[^{}]*(?:\bis|=|:|\bare)\s*\}\s*(?=\S)")
 _DOTTED = re.compile(r"(-?)(\d*)\.(\d*?)(\d{1,6}?)\4{1,}\d*\.\.\.", re.ASCII)
@@ -81,6 +83,8 @@ def read_answer(text: str) -> Reading:
         return read_answer("\\mathbb{R}")
     if (named := _NAMED_TIME.fullmatch(body)) is not None:
         return Ratio((Fraction(12), Fraction(0)), "pm" if named[1].lower() == "noon" else "am")
+    if (said := _YES_OR_NO.fullmatch(without_text_commands(body))) is not None:
+        return Words(said[1].casefold(), written=True, plain=said[1])
     if _TEXT_ONLY.fullmatch(body) and any(c.isdigit() for c in body):
         return read_answer(body[6:-1])
     return lone_option(body) or _value(body, whole=True) or _special(body) or _compound(body)

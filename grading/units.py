@@ -67,6 +67,8 @@ _TOKEN = re.compile(
     r"\\text\{(?P<text>[^{}]*)\}|(?P<word>[^\W\d_]+(?:\.[a-z]\b)?)|(?P<power>\^\s*\{?\s*(?P<exponent>-?\d)\s*\}?)|(?P<per>/)"
     r"|(?P<sign>%|¢|\\Omega(?![A-Za-z])|\\mu(?![A-Za-z])|['\"])|(?P<skip>[\s*.\-]|\\cdot(?![A-Za-z]))"
 )
+_MILLI = re.compile(r"m(?:[ACFJNTVW]|Hz|Pa)")
+"""Units of which a capital M means a million."""
 _PER = ("per", "a", "an", "each")
 _RAISED_LETTER = re.compile(r"[A-Za-ln-z]\s*\^.*", re.DOTALL)
 """A letter with a power is a variable, but for the meter."""
@@ -190,10 +192,14 @@ def _is_unit(word: str, *, spaced: bool) -> bool:
     known = word in _LETTERS or word.lower() in _SHORT or word in _SUFFIXES or _singular(word) in _SIZES
     if known or not word.isascii():
         return True
-    return spaced and (word in _CAPITALS or (len(word) >= 3 and any(c in "aeiouyAEIOUY" for c in word)))
+    return (spaced or len(word) > 4) and (
+        word in _CAPITALS or (len(word) >= 3 and any(c in "aeiouyAEIOUY" for c in word))
+    )
 
 
 def _singular(word: str) -> str:
+    if _MILLI.fullmatch(word):
+        return f"milli{word[1:].lower()}"
     lower = word.lower()
     single = lower[:-1] if len(lower) > 3 and lower.endswith("s") and not lower.endswith("ss") else lower
     single = single[:-1] if single != lower and single.endswith(("xe", "che", "she", "sse")) else single

@@ -14,6 +14,7 @@ from stepforge.grading.comparison import compare
 from stepforge.grading.dates import same_date
 from stepforge.grading.exact import ExactError, Polynomial, evaluate
 from stepforge.grading.gates import MAX_LENGTH, may_be_equal, power_growth, refusal
+from stepforge.grading.last_resort import OR_RATHER
 from stepforge.grading.reading import read_answer
 from stepforge.grading.regions import Region
 from stepforge.grading.spelling import cleaned, without_text_commands
@@ -37,6 +38,7 @@ _OPTIONS = re.compile(r"(?<![A-Za-z\\])[A-J]{1,4}(?![A-Za-z])")
 _LETTERS = re.compile(r"[A-Za-z]{2,}")
 _CURRENCIES = re.compile(r"[€£¥₹]|\b(?:dollar|euro|pound|yen|rupee)(?=s?\b)")
 _SIGN_OF = {"dollar": "$", "euro": "€", "pound": "£", "yen": "¥", "rupee": "₹"}
+_MODULUS = re.compile(r"\\(?:pmod|bmod|mod)\s*\{?\s*(\w+)|\bmod\s+(\w+)")
 _NAMES: dict[type, str] = {
     Equation: "equation", Region: "region", Words: "words", Nothing: "words", Choice: "choice",
     Ratio: "ratio or time", Unread: "other formula",
@@ -47,8 +49,13 @@ def decide(reference: str | None, answer: str | None, kind: AnswerKind) -> Outco
     """Return the outcome where it can be had exactly or must be refused; None if Math-Verify is needed."""
     if reference is None or answer is None or max(len(reference), len(answer)) > MAX_LENGTH:
         return "undetermined"
+    *others, answer = answer.split(OR_RATHER)
     try:
-        return _decide(reference, answer, kind)
+        outcome = _decide(reference, answer, kind)
+        if others and outcome != "correct":  # which of a sentence's values is the answer was guessed
+            right = outcome is None or any(_decide(reference, other, kind) == "correct" for other in others)
+            return "undetermined" if right else "wrong"
+        return outcome
     except Exception:  # an exotic answer never costs a problem, whatever it breaks
         return "undetermined"
 
@@ -73,18 +80,19 @@ def _decide(reference: str, answer: str, kind: AnswerKind) -> Outcome | None:
         if left is not None and right is not None:
             return _outcome(left == right)
     outcome = _decide_math(cleaned(reference), cleaned(answer))
-    if outcome == "correct" and (_other_currency(reference, answer) or not may_be_equal(reference, answer)):
+    if outcome == "correct" and (_other(reference, answer) or not may_be_equal(reference, answer)):
         return "undetermined"
     return outcome
 
 
-def _other_currency(reference: str, answer: str) -> bool:
-    """Whether both sides name a currency, and not the same one."""
+def _other(reference: str, answer: str) -> bool:
+    """Whether both sides name a currency, or a modulus, and not the same one."""
+    moduli = [set(_MODULUS.findall(side)) for side in (reference, answer)]
     signs = [
         {"$"} if "\\$" in side or side.count("$") == 1 else {_SIGN_OF.get(c, c) for c in _CURRENCIES.findall(side)}
         for side in (reference, answer)
     ]
-    return all(signs) and signs[0] != signs[1]
+    return any(all(named) and named[0] != named[1] for named in (signs, moduli))
 
 
 def _outcome(equal: bool) -> Outcome:
