@@ -75,6 +75,8 @@ def _only_choice(answer: Any, redacted: Redacted) -> Any:
     if not isinstance(choices, list) or not choices:
         words = server_message(json.dumps(answer).encode(), redacted)
         raise ValueError(f"it has no choices: {words}" if words else "it has no choices")
+    if any(told := [failed.get("error") for failed in (answer, choices[0])]):  # what text there is, is a part
+        raise ValueError(f"it reports an error: {server_message(json.dumps(told[0] or told[1]).encode(), redacted)}")
     if len(choices) > 1 or choices[0].get("index", 0) not in (0, None):
         raise ValueError(
             f"{len(choices)} choices, the first with index {choices[0].get('index')!r:.20}; one was requested"

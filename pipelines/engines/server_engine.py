@@ -100,9 +100,9 @@ class ServerEngine(TextEngine):
         except ValueError as error:
             return Completion.failed(str(error))
         completion = await self._ask({**request, "seed": seed}, prompt, sampling)
-        if not self._echoes or not prompt.turns or prompt.turns[-1].role != "assistant":
-            return completion
-        return _without_beginning(completion, prompt.turns[-1].content)
+        if self._echoes and prompt.turns and prompt.turns[-1].role == "assistant":
+            completion = _without_beginning(completion, prompt.turns[-1].content)
+        return _stopped(completion, sampling.stop)
 
     def chat(self, messages: Sequence[Message]) -> str:
         """Render messages with the model's chat template; if the server does that itself, just concatenate them."""
@@ -224,7 +224,18 @@ class ServerEngine(TextEngine):
             ids = list(map(int, sent)) if isinstance(sent, list) else []
             chances = prompt_logprobs(reply.body, ids, sampling.scored)
             return self.scored(ids, chances) if chances else Completion.failed(NO_PROMPT_LOGPROBS)
+        if completion.finish == "stop" and completion.tokens >= sampling.max_tokens > 1:
+            return completion.model_copy(update={"finish": "length"})  # some servers call a cut a stop
         return completion
+
+
+def _stopped(completion: Completion, stop: Sequence[str]) -> Completion:
+    """Cut a text where it had to stop, for a server that goes on to the next question."""
+    places = [place for end in stop if end and (place := completion.text.find(end)) >= 0]
+    if not places or completion.token_ids:
+        return completion
+    finish = "error" if completion.finish == "error" else "stop"
+    return completion.model_copy(update={"text": completion.text[: min(places)], "finish": finish})
 
 
 def _without_beginning(completion: Completion, begun: str) -> Completion:

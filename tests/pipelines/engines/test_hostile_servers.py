@@ -103,6 +103,10 @@ def test_no_retry_after_escapes(run: Loop, wait: str) -> None:
         b'{"choices": [{"text": "a", "finish_reason": "stop"}, {"text": "b"}], "usage": {"completion_tokens": 1}}',
         b'{"choices": [{"text": "a", "finish_reason": "stop", "index": 1}], "usage": {"completion_tokens": 1}}',
         b'{"choices": {"0": {"text": "a"}}}',
+        b'{"choices": [{"text": "a", "finish_reason": "stop"}], "error": {"code": 502}, '
+        b'"usage": {"completion_tokens": 1}}',
+        b'{"choices": [{"text": "a", "finish_reason": "stop", "error": {"message": "worker died"}}], '
+        b'"usage": {"completion_tokens": 1}}',
         b"<html><title>Log in</title></html>",
         b'data: {"choices": [{"text": "a"}]}',
         b"\xff\xfe",
@@ -142,6 +146,19 @@ def test_what_cannot_be_true_stops_before_the_journal(run: Loop, sent: dict[str,
     answer = run(EngineGate(engine, 4).ask(Prompt(text="Q\n"), seed=1, sampling=Sampling(max_tokens=8)))
     completion = answer.completion
     assert (completion.finish, completion.cause, completion.tokens) == ("error", "server", 0)
+
+
+@pytest.mark.parametrize(("tokens", "finish"), [(15, "stop"), (16, "length"), (40, "length")])
+def test_a_text_of_all_its_tokens_was_cut_whatever_the_server_says(run: Loop, tokens: int, finish: str) -> None:
+    answer = {"choices": [CHOICE], "usage": USAGE | {"completion_tokens": tokens}}
+    assert asked(run, Hostile(answer)).finish == finish
+
+
+def test_a_server_that_does_not_stop_is_stopped(run: Loop) -> None:
+    engine = opened(run, Hostile(answered(text="t2 = 7\n\nQ: and", finish_reason="length").answers[0]))
+    sampling = Sampling(max_tokens=16, stop=("Z", "\n\nQ:"))
+    completion = run(engine.complete(Prompt(text="Q"), seed=1, sampling=sampling))
+    assert (completion.text, completion.finish) == ("t2 = 7", "stop")
 
 
 @pytest.fixture(scope="module")
