@@ -1,7 +1,7 @@
 """Grading answers and cutting steps from Python."""
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
 from pydantic import TypeAdapter, ValidationError
@@ -28,10 +28,21 @@ def grade(answer: str, response: str) -> Grade:
 
 def grade_all(pairs: Iterable[tuple[str, str]]) -> list[Grade]:
     """Grade many (reference answer, response) pairs at once; symbolic comparisons run in processes of their own."""
-    listed = list(pairs)
-    if odd := [type(text).__name__ for pair in listed for text in pair if not isinstance(text, str)]:
-        raise BadInput(f"an answer and a response must be texts, not {odd[0]}")
-    return finished(_grades(listed))
+    return finished(_grades(text_pairs(pairs, "an answer and a response")))
+
+
+def text_pairs(given: object, what: str) -> list[tuple[str, str]]:
+    """Return what was given as pairs of texts. Raises BadInput: it is anything else; a text of two letters is no
+    pair."""
+    if not isinstance(given, Iterable) or isinstance(given, str | bytes | Mapping):
+        raise BadInput(f"give a list of pairs, each {what}, not {type(given).__name__}")
+    listed = list(given)
+    for number, pair in enumerate(listed):
+        if not isinstance(pair, tuple | list) or len(pair) != 2:
+            raise BadInput(f"item {number} is no pair of {what}: {str(pair)[:40]!a}")
+        if odd := [type(text).__name__ for text in pair if not isinstance(text, str)]:
+            raise BadInput(f"item {number}: {what} must be texts, not {odd[0]}")
+    return [(one, other) for one, other in listed]
 
 
 async def _grades(pairs: list[tuple[str, str]]) -> list[Grade]:
@@ -59,9 +70,13 @@ def cut(text: str, segmenter: str | Segmenter = "line") -> tuple[str, ...]:
     Raises:
         BadInput: there is no such segmenter.
     """
+    if not isinstance(text, str):
+        raise BadInput(f"text: a {type(text).__name__} cannot be cut into steps; give a str")
     if isinstance(segmenter, str):
         try:
             segmenter = TypeAdapter[Segmenter](AnySegmenter).validate_python({"kind": segmenter})
         except ValidationError as error:
             raise BadInput(f"segmenter: {kind_fault(error)}") from None
+    if not callable(segmenter):
+        raise BadInput(f"segmenter: {segmenter!r} is neither the name of a kind nor a segmenter")
     return segmenter(text)

@@ -70,6 +70,8 @@ def label_solutions(
     """
     given = list(labeler) if isinstance(labeler, Sequence) and not isinstance(labeler, str) else [labeler]
     parts = [_part(one) for one in given]
+    if not isinstance(tasks, Iterable):
+        raise BadInput(f"tasks: a {type(tasks).__name__}; give a list of stepforge.Task")
     listed = list(tasks)
     if scorer is not None and not isinstance(scorer, OurScorer) and not hasattr(scorer, "open"):
         raise BadInput(f"scorer: {scorer!r} is neither settings of a reward model nor an object with an async open()")

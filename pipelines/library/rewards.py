@@ -7,9 +7,11 @@ from collections.abc import Callable, Iterable, Sequence
 from functools import lru_cache
 from typing import Any
 
+from stepforge.pipelines.library.answers import text_pairs
 from stepforge.pipelines.library.waiting import finished
 from stepforge.pipelines.verification.own_verifier import OwnVerifier
 from stepforge.pipelines.verification.verdicts import UNDETERMINED_REWARD, AnswerVerifier, Item, Verified, Verifier
+from stepforge.schemas.errors import BadInput
 
 Reward = Callable[..., list[float | None]]
 
@@ -28,7 +30,9 @@ def verify(
     Raises:
         BadInput: there is no such verifier.
     """
-    given = [item if isinstance(item, Item) else Item(response=item[0], reference=item[1]) for item in items]
+    if not isinstance(items, Iterable):
+        raise BadInput(f"give a list of pairs, each a response and a reference, not {type(items).__name__}")
+    given = [item if isinstance(item, Item) else _item(item) for item in items]
     if verifier is None:
         return finished(_kept().verify(given, client="python", seconds=seconds))
     return finished(_verified_once(OwnVerifier(verifier), given, seconds))
@@ -44,7 +48,11 @@ def trl_reward(answer: str = "solution", *, verifier: str | None = None) -> Rewa
     def reward(
         prompts: Sequence[Any] | None = None, completions: Sequence[Any] = (), **columns: Any
     ) -> list[float | None]:
-        pairs = [(_text(c), "" if r is None else str(r)) for c, r in zip(completions, columns[answer], strict=True)]
+        if answer not in columns:
+            raise BadInput(
+                f"the data set has no column {answer!r}; name that with the reference answers: trl_reward(...)"
+            )
+        pairs = [(_text(c), _reference(r)) for c, r in zip(completions, columns[answer], strict=True)]
         return [one.reward for one in verify(pairs, verifier=verifier)]
 
     reward.__name__ = "stepforge_reward"  # TRL logs rewards under this name
@@ -58,16 +66,30 @@ def verl_reward(
 
     An undetermined response scores 0.5, since verl takes numbers only; ``undetermined`` is then 1, to mask it by.
     """
-    (found,) = verify([(solution_str, ground_truth)])
+    (found,) = verify([(solution_str, _reference(ground_truth))])
     score = UNDETERMINED_REWARD if found.reward is None else found.reward
     return {"score": score, "undetermined": float(found.reward is None)}
 
 
+def _item(pair: object) -> Item:
+    ((response, reference),) = text_pairs([pair], "a response and a reference")
+    return Item(response=response, reference=reference)
+
+
+def _reference(given: object) -> str:
+    """Return a data set's cell as a text; none where it is missing, which a NaN also says."""
+    return "" if given is None or given != given else str(given)
+
+
 def _text(completion: Any) -> str:
-    """Return the text of a completion, which is a string, or the messages of a conversation."""
+    """Return the text of a completion, which is a string, or the messages of a conversation, whole or in parts."""
     if isinstance(completion, str):
         return completion
-    return "".join(str(message.get("content") or "") for message in completion if message.get("role") == "assistant")
+    said = [message.get("content") or "" for message in completion if message.get("role") == "assistant"]
+    return "".join(
+        content if isinstance(content, str) else "".join(str(part.get("text") or "") for part in content)
+        for content in said
+    )
 
 
 @lru_cache(maxsize=1)

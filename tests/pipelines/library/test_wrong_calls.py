@@ -48,6 +48,7 @@ async def silent(text: str, seed: int) -> Any:
         ({"engine": silent}, stepforge.RunFailed, "NoneType"),
         ({"engine": failing, "tasks": [TASK.model_copy(update={"solutions": ()})]}, stepforge.RunFailed, "no solution"),
         ({"scorer": "a/model"}, stepforge.BadInput, "scorer: 'a/model' is neither settings"),
+        ({"tasks": None}, stepforge.BadInput, "a list of stepforge.Task"),
         ({"tasks": TASK}, stepforge.BadInput, "a list of stepforge.Task"),
         ({"tasks": [TASK.model_copy(update={"answer": None})]}, stepforge.BadInput, "neither an answer"),
         (
@@ -100,3 +101,22 @@ def test_what_is_no_text_cannot_be_graded_or_cut() -> None:
         stepforge.grade(12, "Answer: 12")  # type: ignore[arg-type]
     with pytest.raises(stepforge.BadInput, match="did you mean blank_line"):
         stepforge.cut("a", "blankline")
+    for text, segmenter, said in ((None, "line", "a NoneType cannot be cut"), ("a", None, "None is neither")):
+        with pytest.raises(stepforge.BadInput, match=said):
+            stepforge.cut(text, segmenter)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("given", [None, 5, "12", {"a": "b"}, ["12"], [("1",)], [("1", "2", "3")], [None], [("1", 2)]])
+def test_what_are_no_pairs_cannot_be_graded_or_verified(given: Any) -> None:
+    for call in (stepforge.grade_all, stepforge.verify):
+        with pytest.raises(stepforge.BadInput, match=r"pair|texts"):
+            call(given)
+
+
+def test_rewards_read_messages_in_parts_and_know_a_missing_reference() -> None:
+    parts = [{"type": "text", "text": "So the answer "}, {"type": "text", "text": "is 5."}]
+    chats = [[{"role": "assistant", "content": content}] for content in (parts, None, "The answer is 5.")]
+    assert stepforge.trl_reward()(completions=chats, solution=[5, 5, float("nan")]) == [1.0, 0.0, None]
+    assert stepforge.verl_reward("s", "The answer is 5.", 5) == {"score": 1.0, "undetermined": 0.0}  # type: ignore[arg-type]
+    with pytest.raises(stepforge.BadInput, match="no column 'solution'"):
+        stepforge.trl_reward()(completions=["5"], answer=["5"])
