@@ -15,7 +15,7 @@ from stepforge.labelers.evidence.store import Evidence, Trajectory, solution_tra
 from stepforge.schemas.labeled import LabeledProblem
 from stepforge.schemas.rollout import Rollout, Step
 
-NUMBERS = frozenset(("integer", "rational", "expression", "math"))
+NUMBERS = frozenset(("integer", "rational", "expression", "math", "choice"))
 """Kinds of answers of the problems whose steps state numbers."""
 SURE = 0.25
 """Mean probability of a solution's steps above which what they state is not looked at."""
@@ -69,11 +69,11 @@ def _with_statements(seen: Observed, path: Trajectory, evidence: Evidence, sibli
     # One that is right by luck after steps of this solution often took the same wrong step.
     apart = tuple((*one.before, *one.own) for one in right if not one.shared)
     seen = seen._replace(stated=np.array(stated(question, steps, apart), np.intp))
-    if seen.right:  # a right answer reached in another way has few results that others state
-        return seen
     counts = result_counts(question, steps, right)
-    # In a text of another sort, without any results, nothing is odd about a step that has none.
-    return seen if set(counts) == {NO_RESULT} else seen._replace(results=np.array(counts, np.intp))
+    # In a text of another sort, without any results, nothing is odd about a step that has none. Nor is anything odd
+    # about the results of a right answer that has no other one to be compared with.
+    told = any(of > 0 for _, of in counts) if seen.right else set(counts) != {NO_RESULT}
+    return seen._replace(results=np.array(counts, np.intp)) if told else seen
 
 
 def observed_in(row: LabeledProblem, signals: Signals) -> list[Observed]:

@@ -122,7 +122,10 @@ def test_a_steps_result_is_looked_for_in_right_rollouts_that_were_not_given_the_
     seen = ChangePoint().observed(solution_trajectory(wrong), evidence)
     assert seen.results is not None
     assert seen.results.tolist() == [[1, 1], [*NO_RESULT], [0, 1], [0, 2]]
-    assert seen_of(row, 1).results is None  # a right answer may have been derived in another way
+    assert seen_of(row, 1).results is None  # there is no other right one to compare it with
+    seen = ChangePoint().observed(solution_trajectory(right), evidence)
+    assert seen.results is not None
+    assert seen.results.tolist() == [[0, 0], [0, 1], [1, 1]]
     assert seen_of(solved(sums("so", "and so", outcome="wrong"), right)).results is None
 
 
