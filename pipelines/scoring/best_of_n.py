@@ -46,10 +46,8 @@ class Ballot(NamedTuple):
     """(solutions, answers): 1 where a solution gives an answer; a truncated solution gives none."""
     right: Array
     """1 for each right answer."""
-
-    @property
-    def solved(self) -> Array:
-        return self.answers @ self.right
+    solved: Array
+    """1 for each right solution, also where its answer is not given."""
 
 
 def ballot(answers: Sequence[str | None], right: Sequence[bool]) -> Ballot:
@@ -62,7 +60,7 @@ def ballot(answers: Sequence[str | None], right: Sequence[bool]) -> Ballot:
             place = names.index(leaders[answer])
             votes[i, place] = 1
             right_names[place] = max(right_names[place], right[i])
-    return Ballot(votes, right_names)
+    return Ballot(votes, right_names, np.maximum(votes @ right_names, np.array(right, dtype=float)))
 
 
 def choices(solutions: int, n: int, draws: int, problem: str) -> NDArray[np.int64]:
@@ -125,8 +123,11 @@ def curves(cases: Sequence[Case]) -> list[Curve]:
         return Curve(chosen_by=chosen_by, right=right)
 
     found = [curve("any right", any_right)]
-    if all(case.answer is not None for case in cases if case.final_answer_correct):
+    voting = all(case.answer is not None for case in cases if case.final_answer_correct)
+    if voting:
         found.append(curve("majority", majority))
     for name, turn in AGGREGATORS.items():
-        found += [curve(f"best, {name}", best, turn), curve(f"weighted vote, {name}", weighted, turn)]
+        found.append(curve(f"best, {name}", best, turn))
+        if voting:
+            found.append(curve(f"weighted vote, {name}", weighted, turn))
     return found

@@ -69,6 +69,8 @@ def cases_on(where: str, labeler: str | None = None) -> list[Case]:
         return _once(file_cases(place))
     if place.is_dir() and not (place / "run.toml").exists() and (files := sorted(place.glob("*.jsonl"))):
         return _once([case for file in files for case in file_cases(file)])
+    if "://" not in where and not place.exists():
+        raise BadInput(f"{where}: no such file or folder; give a run folder, a JSONL file, processbench or prmbench")
     found = list(run_cases(where, labeler))
     if not found:
         raise BadInput(f"{where}: no solution whose steps the oracle or people judged")

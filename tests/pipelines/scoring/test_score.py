@@ -150,8 +150,17 @@ def test_best_of_n_shows_where_more_solutions_end_in_fewer_right_ones() -> None:
     assert found["any right"].right[64] == 1 and not found["any right"].over_optimized
     assert found["majority"].right[64] == 1
     assert curves(cases[:1]) == []
+    unnamed = {curve.chosen_by: curve for curve in curves([c.model_copy(update={"answer": None}) for c in cases])}
+    assert list(unnamed) == ["any right", "best, min", "best, last"], "nobody can vote without answers"
+    assert unnamed["any right"].right[64] == 1
+    assert unnamed["best, last"].right[1] == pytest.approx(0.5, abs=0.1)
     few = [case.model_copy(update={"problem": "q", "id": f"q{case.id}"}) for case in cases[:16]]
     assert list(curves([*cases[:8], *few, *cases[64:72]])[0].right) == [1, 2, 4, 8], "one with many sets no size"
+
+
+def test_cases_that_are_not_there() -> None:
+    with pytest.raises(BadInput, match="no such file or folder; give a run folder, a JSONL file"):
+        cases_on("nowhere.jsonl")
 
 
 def test_choosing_among_solutions() -> None:
