@@ -55,6 +55,7 @@ def _template() -> Template:
 def body(run: RunFile, report: Report, contents: Contents, figures: Mapping[str, str]) -> str:
     cost, steps = report.cost, contents.labeled_steps.total()
     reviewed = reviewed_text(report)
+    filled = [export for export in run.export if report.exports[export.name].total]  # only these can be loaded
     return _template().render(
         report=report,
         contents=contents,
@@ -66,8 +67,8 @@ def body(run: RunFile, report: Report, contents: Contents, figures: Mapping[str,
             (name, entry.rows["train"], entry.rows["test"], training_note(export).about)
             for export, (name, entry) in zip(run.export, report.exports.items(), strict=True)
         ],
-        filled=[export.name for export in run.export if report.exports[export.name].total],
-        notes=[(export.name, training_note(export).text) for export in run.export],
+        filled=[export.name for export in filled],
+        notes=[(export.name, training_note(export).text) for export in filled],
         counted=COUNTED,
         slices=[
             (f"{axis} {name}", *(counts[what] for what in COUNTED))
