@@ -14,6 +14,8 @@ MAX_WORDS = 6
 """Longest answer in words alone."""
 LAST_FRAMES = 50
 """How many phrases are looked at, from the end."""
+CLOSING = 400
+"""How much of a text's end is searched for an option, or a yes or no, outside such a phrase, in characters."""
 FOREIGN_TAIL = 20_000
 """How much of a text's end is searched for phrases of other languages, in characters."""
 
@@ -25,9 +27,9 @@ _IS = re.compile(
     r"s?\b[^\n.:=$\\]{0,60}?\b(?i:is|are|would be|should be|will be|must be)\b(?:[*_]{1,3}(?=[\s:]|$))?"
     r"[ \t]{0,3}:?(?:[*_]{1,3}(?=\s|$))?"
 )
-_CHOSEN = re.compile(
-    r"(?:\b(?i:option|choice|answer)\s+|^|[.!:]\s+|\bso\s+)\(?([A-J])\)?\s+is\s+(?:the\s+)?"
-    r"(?i:correct|right|best|answer)\b"
+_CHOSEN = re.compile(r"\b(?i:option|choice|answer)\s+\(?([A-J])\)?\s+(?i:is)\s+(?:the\s+)?(?i:correct|right)\b")
+_PICKED = re.compile(
+    r"(?:^|[.!:]\s+|\bso\s+)\(?([A-J])\)?\s+is\s+(?:the\s+)?(?:correct|right|best|answer)\b"
     r"|\b(?i:choose|pick|select|go with|option:|choice:)\s+(?:(?i:option|choice|answer)\s+)?"
     r"\(?([A-J])(?:\)|(?=[.,;:]|\s*$))"
     r"|\b(?:Thus|Hence|Therefore|So),?\s+\(?([A-J])(?:\)\.?|\.)?\s*\Z",
@@ -121,8 +123,9 @@ def after_is(text: str) -> str | None:
 
 def chosen(text: str) -> str | None:
     """Return the option that a text calls correct, ``Option B is correct``, or the yes or no that ends it."""
-    options = {option for found in _CHOSEN.findall(text) for option in found if option}
-    said = _CONCLUDED.search(text[-200:])
+    end = text.rstrip()[-CLOSING:]
+    options = set(_CHOSEN.findall(text)).union(*_PICKED.findall(end)) - {""}
+    said = _CONCLUDED.search(end)
     if not options and said is not None:
         return said[1]
     return options.pop() if len(options) == 1 else None
