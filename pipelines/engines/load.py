@@ -69,6 +69,7 @@ class Turns:
                     "engine.kv_cache_gib sets its size",
                     err=True,
                 )
-        elif load.cache_usage < FULL:
-            room = FULL / max(load.cache_usage, FULL / 2) - 1
-            self._window = min(self._most, self._window + room / 2)
+        else:
+            fitting = load.running * FULL / load.cache_usage if load.cache_usage else 2 * self._window
+            room = min(1.0, fitting / self._window - 1)
+            self._window = min(self._most, self._window + max(0.0, room) / 2)

@@ -34,7 +34,7 @@ async def test_a_preemption_shrinks_the_window_to_what_ran_and_answers_widen_it_
 
     assert await size(64, running=20, cache_usage=0.99, preemptions=3) == 20
     assert await size(64, running=12, cache_usage=0.99, preemptions=3) == 20, "it is counted once"
-    assert await size(20, running=20, cache_usage=0.76, preemptions=3) == 22
+    assert await size(24, running=20, cache_usage=0.76, preemptions=3) == 22
     assert await size(10_000, preemptions=3) == 64
     assert await size(64, running=0, preemptions=4, cache_usage=0.99) == 1
 
