@@ -85,8 +85,9 @@ STOPPED: dict[str, tuple[Callable[[Asked], Any], int, str]] = {
 BORNE: dict[str, Callable[[Asked], Any]] = {
     "honest": lambda a: a.honest(),
     "lone surrogates in the likeliest solution and in one of five": surrogate,
-    "9e18 tokens in one of five": counts({"completion_tokens": 9 * 10**18, "prompt_tokens": 3}),
-    "negative tokens in one of five": counts({"completion_tokens": 5, "prompt_tokens": -3}),
+    # After the check before the run, which may take a count of 3 for a beginning that was left out, and refuse.
+    "9e18 tokens in one of five": after_a_while(counts({"completion_tokens": 9 * 10**18, "prompt_tokens": 3})),
+    "negative tokens in one of five": after_a_while(counts({"completion_tokens": 5, "prompt_tokens": -3})),
 }
 
 
