@@ -209,7 +209,10 @@ def values_of(sentence: str) -> list[str]:
     for span, content in _spans(sentence):
         rest = rest[: span.start()] + " " * (span.end() - span.start()) + rest[span.end() :]
         left, _, right = content.rpartition("=")
-        value = bare(content if _NAMED_VALUES.search(content) or (asked and re.search("[A-Za-z]", left)) else right)
+        equation = asked is not None and re.search("[A-Za-z]", left) is not None
+        value = bare(content if _NAMED_VALUES.search(content) or equation else right)
+        if equation and "equation" not in sentence and _PLAIN.fullmatch(bare(right)):  # or what something comes to
+            value = OR_RATHER.join((value, bare(right)))
         if any(c.isdigit() for c in value) or "\\" in value:
             found.append((span.start(), value))
     for date in DATE.finditer(rest):

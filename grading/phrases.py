@@ -122,9 +122,16 @@ def after_is(text: str) -> str | None:
 
 
 def chosen(text: str) -> str | None:
-    """Return the option that a text calls correct, ``Option B is correct``, or the yes or no that ends it."""
+    """Return the option that a text calls correct: ``Option B is correct``."""
+    options = set(_CHOSEN.findall(text))
+    return options.pop() if len(options) == 1 else None
+
+
+def picked(text: str) -> str | None:
+    """Return the option that a text seems to pick, ``I choose B.``, or the yes or no that ends it: no frame, as a set
+    or a student may be picked too."""
     end = text.rstrip()[-CLOSING:]
-    options = set(_CHOSEN.findall(text)).union(*_PICKED.findall(end)) - {""}
+    options = set[str]().union(*_PICKED.findall(end)) - {""}
     said = _CONCLUDED.search(end)
     if not options and said is not None:
         return said[1]

@@ -66,8 +66,8 @@ _UNIT = re.compile(
 _PERCENT = re.compile(r"(\d+(?:\.\d+)?)\\?%")
 _OFF = re.compile(r"(?<![\d.)%] )(?<![\d.,])(\$?\d[\d.,]*) ?([-+]) ?(\d+(?:\.\d+)?)\\?%(?! ?(?:of\b|[*/x\u00d7\\]))")
 _UNSAID = re.compile(
-    r"\?|contradict|impossible|\b(?:false|incorrect|wrong|invalid|suppose|assume)\b|n't\b"
-    r"|\bnot (?:true|equal|possible|valid|correct|right|hold|satisf|match|work|divis|an?\b|the\b)",
+    r"\?|contradict|impossible|\b(?:false|incorrect|wrong|invalid|suppose|assume)\b"
+    r"|(?:\bnot|n't) (?:true|equal|possible|valid|correct|right|hold|satisf|match|work|divis|an?\b|the\b)",
     re.IGNORECASE,
 )
 """What a sentence says that states the opposite of its equation, or nothing."""

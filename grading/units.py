@@ -69,6 +69,7 @@ _TOKEN = re.compile(
 )
 _MILLI = re.compile(r"m(?:[ACFJNTVW]|Hz|Pa)")
 """Units of which a capital M means a million."""
+_GREEK = frozenset("alpha gamma delta epsilon theta kappa lambda sigma upsilon omega omicron".split())
 _PER = ("per", "a", "an", "each")
 _RAISED_LETTER = re.compile(r"[A-Za-ln-z]\s*\^.*", re.DOTALL)
 """A letter with a power is a variable, but for the meter."""
@@ -192,7 +193,7 @@ def _is_unit(word: str, *, spaced: bool) -> bool:
     known = word in _LETTERS or word.lower() in _SHORT or word in _SUFFIXES or _singular(word) in _SIZES
     if known or not word.isascii():
         return True
-    return (spaced or len(word) > 4) and (
+    return (spaced or (len(word) > 4 and word.lower() not in _GREEK)) and (
         word in _CAPITALS or (len(word) >= 3 and any(c in "aeiouyAEIOUY" for c in word))
     )
 

@@ -53,8 +53,8 @@ def decide(reference: str | None, answer: str | None, kind: AnswerKind) -> Outco
     try:
         outcome = _decide(reference, answer, kind)
         if others and outcome != "correct":  # which of a sentence's values is the answer was guessed
-            right = outcome is None or any(_decide(reference, other, kind) == "correct" for other in others)
-            return "undetermined" if right else "wrong"
+            wrong = all(_decide(reference, other, kind) == "wrong" for other in (*others, answer))
+            return "wrong" if wrong else "undetermined"
         return outcome
     except Exception:  # an exotic answer never costs a problem, whatever it breaks
         return "undetermined"

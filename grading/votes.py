@@ -8,6 +8,7 @@ import math
 from collections import Counter, defaultdict
 from collections.abc import Collection, Iterable, Sequence
 
+from stepforge.grading.last_resort import OR_RATHER
 from stepforge.grading.stated import recalculated, states_false
 from stepforge.grading.verdict import decide
 from stepforge.schemas.problem import AnswerKind
@@ -32,7 +33,8 @@ def voters(rollouts: Iterable[Rollout]) -> list[Rollout]:
 
 
 def answered(rollout: Rollout) -> bool:
-    return rollout.answer is not None and rollout.finish == "stop"
+    """Whether it gives one answer: of several values in a sentence, which one is meant is not known."""
+    return rollout.answer is not None and OR_RATHER not in rollout.answer and rollout.finish == "stop"
 
 
 def refuted(rollout: Rollout) -> bool:

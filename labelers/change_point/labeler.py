@@ -61,8 +61,9 @@ class ChangePoint(LabelPart):
     stated: bool = True
     """Whether it counts that a step states a false equation, or what no right solution or completion says."""
     siblings: bool = Field(default=True, validation_alias=AliasChoices("siblings", "passing"))
-    """Whether the problem's other solutions count at the prefixes they share, and are read with all that was drawn from
-    them; otherwise only completions of the solution's own prefixes are."""
+    """Whether the problem's other solutions, and what was drawn from them, are read and count at the prefixes they
+    share. Otherwise only completions of this solution's own prefixes are read, and the other solutions count at the
+    question."""
     fallback: bool = True
     """Whether wrong solutions whose completions contradict the model are searched and judged by the test of ``sprt``.
     """

@@ -224,8 +224,10 @@ class ServerEngine(TextEngine):
             ids = list(map(int, sent)) if isinstance(sent, list) else []
             chances = prompt_logprobs(reply.body, ids, sampling.scored)
             return self.scored(ids, chances) if chances else Completion.failed(NO_PROMPT_LOGPROBS)
-        if completion.finish == "stop" and completion.tokens >= sampling.max_tokens > 1:
-            return completion.model_copy(update={"finish": "length"})  # some servers call a cut a stop
+        full = completion.tokens == sampling.max_tokens > 1
+        ended = 0 < len(completion.token_ids) < completion.tokens  # the last one ended the text
+        if completion.finish == "stop" and full and not ended:  # some servers call a cut a stop
+            return completion.model_copy(update={"finish": "length"})
         return completion
 
 

@@ -199,7 +199,7 @@ def watched_figures(seen: Watched) -> WatchedFigures:
 def watched_text(seen: Watched) -> str:
     parts = [f"pass rate {_percent(seen.right, seen.solved)}"] if seen.solved or not seen.continued else []
     if seen.continued:
-        parts.append(f"right from the question or right steps {_percent(seen.continued_right, seen.continued)}")
+        parts.append(f"right after the question or right steps {_percent(seen.continued_right, seen.continued)}")
     if seen.cut_off:
         parts.append(f"cut off at the token limit {_percent(seen.cut_off, seen.solved + seen.cut_off)}")
     if seen.wrong:

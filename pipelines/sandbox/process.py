@@ -126,7 +126,7 @@ class Zygote:
         folder = tempfile.mkdtemp(prefix="stepforge-sandbox-")  # it removes that when it ends
         with theirs:
             module = "stepforge.pipelines.sandbox.zygote"
-            self._process = start_module(module, theirs.fileno(), folder, PYTHONDONTWRITEBYTECODE="1")
+            self._process = start_module(module, theirs.fileno(), folder, PYTHONDONTWRITEBYTECODE="1", TZ="UTC")
         ours.settimeout(START_SECONDS)
         said = b""
         with suppress(OSError):

@@ -10,6 +10,7 @@ from typing import Protocol
 from pydantic import Field
 
 from stepforge.grading.final_answer import answer_in_words, extract_answer, reference_answer
+from stepforge.grading.last_resort import OR_RATHER
 from stepforge.pipelines.grading.grader import PooledGrader
 from stepforge.schemas.errors import RunFailed
 from stepforge.schemas.problem import AnswerKind, Problem
@@ -41,7 +42,9 @@ class Verified(Record):
 
     @property
     def reward(self) -> float | None:
-        """1 for right, 0 for wrong, None for undetermined."""
+        """1 for right, 0 for wrong and for a sentence that names several values, None for undetermined."""
+        if self.outcome == "undetermined" and self.extracted is not None and OR_RATHER in self.extracted:
+            return 0.0  # a policy must not learn to list candidates
         return {"correct": 1.0, "wrong": 0.0}.get(self.outcome)
 
 

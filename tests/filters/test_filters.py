@@ -19,7 +19,8 @@ from stepforge.filters import (
     Shape,
     question_key,
 )
-from stepforge.grading.votes import equal_answers
+from stepforge.grading.last_resort import OR_RATHER
+from stepforge.grading.votes import equal_answers, voters
 from stepforge.pipelines.run.stages import vet
 from stepforge.schemas.labeled import LabeledProblem, LabeledSolution, Verdict
 from stepforge.schemas.rollout import SUPPLIED, Rollout, SolvedProblem, Step
@@ -105,6 +106,11 @@ def test_duplicates_are_told_by_the_question_alone() -> None:
     assert Duplicates()(row, CORPUS) == row
     supplied = row.model_copy(update={"policy": row.policy.model_copy(update={"model": SUPPLIED})})
     assert Duplicates()(supplied, Corpus(duplicate_of={"copy": "first"})) == supplied
+
+
+def test_a_sentence_that_names_several_values_has_no_vote() -> None:
+    told = [answering("a", "36"), answering("b", f"36{OR_RATHER}3 days")]
+    assert [rollout.id for rollout in voters(told)] == [told[0].id]
 
 
 @pytest.mark.parametrize(

@@ -148,7 +148,7 @@ def test_what_cannot_be_true_stops_before_the_journal(run: Loop, sent: dict[str,
     assert (completion.finish, completion.cause, completion.tokens) == ("error", "server", 0)
 
 
-@pytest.mark.parametrize(("tokens", "finish"), [(15, "stop"), (16, "length"), (40, "length")])
+@pytest.mark.parametrize(("tokens", "finish"), [(15, "stop"), (16, "length"), (40, "stop")])
 def test_a_text_of_all_its_tokens_was_cut_whatever_the_server_says(run: Loop, tokens: int, finish: str) -> None:
     answer = {"choices": [CHOICE], "usage": USAGE | {"completion_tokens": tokens}}
     assert asked(run, Hostile(answer)).finish == finish

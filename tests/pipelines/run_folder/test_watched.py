@@ -100,7 +100,7 @@ def test_supplied_solutions_are_continued_in_place_of_being_solved() -> None:
     row = LabeledProblem(problem=a_problem(), solutions=solutions, evidence=evidence, policy=policy, costs=())
     seen = watched_labels([row, row])
     assert (seen.continued, seen.continued_right, seen.continued_problems, seen.after) == (4, 2, 2, 0)
-    assert watched_text(seen).startswith("right from the question or right steps 50% of 4")
+    assert watched_text(seen).startswith("right after the question or right steps 50% of 4")
     asked_to_solve = row.model_copy(update={"own": (a_solution("o", "abc", "wrong"),)})
     assert watched_labels([asked_to_solve]).continued == 0
 

@@ -184,6 +184,8 @@ def test_from_python_and_as_reward_functions() -> None:
     assert reward(completions=["The answer is none."], answer=[None]) == [None]
     assert stepforge.verl_reward("math", "The answer is 4.", "4", {"index": 1}) == {"score": 1.0, "undetermined": 0.0}
     assert stepforge.verl_reward("math", "9^{9^{9^{9}}}", "4") == {"score": 0.5, "undetermined": 1.0}
+    listed = "It is 3 with 4 with 5"  # a policy must not learn to list candidates
+    assert stepforge.verl_reward("math", listed, "4") == {"score": 0.0, "undetermined": 0.0}
 
 
 def test_symbolic_comparisons_of_many_items_share_the_processes(verifier: AnswerVerifier) -> None:
