@@ -35,14 +35,14 @@ def tiny_model(folder: Path) -> Path:
 def random_model(folder: Path) -> Path:
     """Make a model with random weights, whose two heads may be computed by two processes."""
     import torch
-    from transformers import LlamaConfig, LlamaForCausalLM
+    from transformers import AutoTokenizer, LlamaConfig, LlamaForCausalLM
 
     from benchmarks.embedded_policy.tokenizer import train_tokenizer
 
     train_tokenizer(folder, problems_per_family=200)
     torch.manual_seed(1)
     config = LlamaConfig(
-        vocab_size=512,
+        vocab_size=-(-len(AutoTokenizer.from_pretrained(folder)) // 64) * 64,
         hidden_size=128,
         intermediate_size=256,
         num_hidden_layers=2,
