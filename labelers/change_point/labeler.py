@@ -2,9 +2,9 @@
 
 Keeps the posterior of ``change_point.model`` and asks one prefix at a time, as in probabilistic bisection (Waeber,
 Frazier, Henderson 2013). Four things are free and used first: the log-probabilities of the solution's own steps, what
-they state, the solutions sampled from the question, and every rollout that happens to go through a prefix. Stops when
-the posterior is sure, when the budget is gone, or when no answer is worth its tokens; abstains where the posterior is
-not sure enough.
+they state, the solutions sampled from the question, and every rollout that happens to go through a prefix. Asks at
+least once, so that no label of a wrong answer rests on what is free alone; then until the posterior is sure, the budget
+is gone, or no answer is worth its tokens. Abstains where the posterior is not sure enough.
 
 Solutions with a right answer are judged from what is free: V does not fall at their wrong steps, so no completion is
 asked for.
@@ -46,13 +46,14 @@ class ChangePoint(LabelPart):
 
     kind: Literal["change_point"] = "change_point"
     stop: float = Field(default=0.95, gt=0.5, lt=1)
-    """Posterior probability of one first error, before ``temper``, at which the search ends."""
+    """Posterior probability of one first error, before ``temper``, at which the search ends; it asks once at least."""
     budget: int = Field(default=48, ge=0)
     """Most completions for a solution."""
     batch: int = Field(default=1, ge=1)
     """Completions asked for at a time: more hide latency and cost a little."""
     least_information: float = Field(default=0.01, ge=0)
-    """Nats of information, for the cost of a typical completion of the question, below which nothing more is asked."""
+    """Nats of information, for the cost of a typical completion of the question, below which nothing more is asked
+    after the first."""
     sure: float = Field(default=0.4, ge=0, lt=1)
     """Posterior probability below which it abstains on a wrong answer. A right one is flagged, at the likeliest step,
     where the probability of no wrong step is below 0.4."""
@@ -101,7 +102,7 @@ class ChangePoint(LabelPart):
     def fitted_rates(self, rows: Sequence[LabeledProblem]) -> Rates:
         """Return the rates under which the stored evidence of labeled problems is likeliest."""
         seen = [one for row in rows for one in observed_in(row, self._signals)]
-        return pooled_rates(seen, self.rates)
+        return pooled_rates(seen, self.rates, siblings=self.siblings)
 
     def conclude(self, solved: SolvedProblem, evidence: Evidence) -> LabeledProblem:
         """Return the verdicts and beliefs that follow from evidence; nothing is sampled."""
@@ -133,12 +134,11 @@ class ChangePoint(LabelPart):
         return belief._replace(first_error=two_values(path, evidence), trusted=False)
 
     async def _search(self, path: Trajectory, evidence: Evidence) -> None:
-        """Ask until the posterior is sure, the budget is gone, or nothing is worth asking."""
+        """Ask once, and then until the posterior is sure, the budget is gone, or nothing is worth asking."""
         spent, check = 0, 4
         rates = self.rates.model_copy(update={"temper": 1.0})  # of how sure it may say it is, not of where to ask
         while spent < self.budget:
-            belief = posterior(self.observed(path, evidence), rates)
-            question = self.best_question(path, belief) if max(belief.first_error) < self.stop else None
+            question = self.best_question(path, posterior(self.observed(path, evidence), rates), spent)
             if question is None:
                 break
             n = min(self.batch, self.budget - spent)
@@ -150,12 +150,14 @@ class ChangePoint(LabelPart):
                     await SPRT().search(path, evidence, self.budget - spent)
                     break
 
-    def best_question(self, path: Trajectory, belief: Posterior) -> int | None:
-        """Return the prefix whose next completion tells most for its cost, or None if none is worth it."""
+    def best_question(self, path: Trajectory, belief: Posterior, spent: int) -> int | None:
+        """Return the prefix whose next completion tells most for its cost; None if there is no prefix, or if nothing
+        has to be asked after the ``spent`` completions."""
         gained = information(belief)
         worth = {t: float(gained[t]) / share_left(path.steps, t) for t in range(1, len(path.steps))}
         best = max(worth, key=worth.__getitem__, default=0)
-        return best if best and worth[best] >= self.least_information else None
+        settled = max(belief.first_error) >= self.stop or worth.get(best, 0.0) < self.least_information
+        return None if not best or (spent and settled) else best
 
     def verdict(self, path: Trajectory, belief: Posterior | None) -> Verdict:
         """Return the likeliest first error, or an abstention."""

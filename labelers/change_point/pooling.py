@@ -40,28 +40,30 @@ ALIKE = {
 procedural problems and not in people's texts. Whether a step that none backs does no harm or is only written another
 way, a run cannot tell: it depends on where fitting begins. Where they do not, a small run learns wrong rates, and those
 to start from stay."""
-UNLIKE_TEMPER = 0.8
-"""Greatest ``temper`` then: what people's labels say of two recordings by a real model (docs/real_model.md)."""
+UNLIKE_TEMPER = 0.9
+"""Greatest ``temper`` then, where other solutions are read: what people's labels say of four recordings by a real model
+(docs/real_model.md)."""
 SHARES = (0.0, 0.02, 0.05, 0.1, 0.2, 0.3, 0.4, 0.6, 0.9)
 """Shares of errors that V does not show at once that are tried."""
 POWERS = tuple(i / 20 for i in range(4, 21))
 
 
-def pooled_rates(seen: Sequence[Observed], start: Rates) -> Rates:
-    """Return the rates of a run, starting from, and pulled towards, ``start``, or ``ALIKE``."""
+def pooled_rates(seen: Sequence[Observed], start: Rates, *, siblings: bool = True) -> Rates:
+    """Return the rates of a run, starting from, and pulled towards, ``start``, or ``ALIKE``. ``siblings``: whether what
+    the other solutions state is in ``seen``."""
     if not seen:
         return start
     rates = _fitted(seen, start)
     if any(one.stated is not None for one in seen):
         alike = rates.backed[0] >= ALIKE["backed"][0]
-        rates = _fitted(seen, start.model_copy(update=ALIKE)) if alike else _as_in_prose(seen, rates, start)
+        rates = _fitted(seen, start.model_copy(update=ALIKE)) if alike else _as_in_prose(seen, rates, start, siblings)
     return rates.model_copy(update={"ends": fitted_ends(seen, rates)})
 
 
-def _as_in_prose(seen: Sequence[Observed], rates: Rates, start: Rates) -> Rates:
+def _as_in_prose(seen: Sequence[Observed], rates: Rates, start: Rates, siblings: bool) -> Rates:
     kept: dict[str, object] = {name: getattr(start, name) for name in ALIKE}
     looked_at = sum(one.stated is not None for one in seen)
-    if 2 * looked_at > len(seen) and any(one.results is not None for one in seen):
+    if siblings and 2 * looked_at > len(seen) and any(one.results is not None for one in seen):
         kept["temper"] = min(start.temper, UNLIKE_TEMPER)
     return rates.model_copy(update=kept)
 

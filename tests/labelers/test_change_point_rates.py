@@ -75,6 +75,7 @@ def test_what_right_and_wrong_steps_state_is_learned_without_truth(alike: bool) 
         assert all(len(set(shares)) == 1 for shares in (found.nothing, found.alone, found.backed))
         assert (found.results, found.confirmed) == (lasting.results, lasting.confirmed)
         assert found.temper < 1.0
+        assert pooled_rates(seen, lasting, siblings=False).temper == 1.0
         few = [one if i < 50 else one._replace(stated=None, results=None) for i, one in enumerate(seen)]
         assert pooled_rates(few, lasting).temper == 1.0  # the others are in plain wording
     assert pooled_rates([d.seen for d in drawn], Rates()).alone == Rates().alone

@@ -177,8 +177,10 @@ def test_a_question_that_is_not_worth_its_cost_is_not_asked() -> None:
     belief = posterior(observed([(8, 2), *[(0, 0)] * 7]), Rates())
     worth = {t: information(belief)[t] / (1 - t / STEPS) for t in range(1, STEPS)}
     best = max(worth, key=worth.__getitem__)
-    assert ChangePoint(least_information=worth[best] * 0.99).best_question(path, belief) == best
-    assert ChangePoint(least_information=worth[best] * 1.01).best_question(path, belief) is None
+    assert ChangePoint(least_information=worth[best] * 0.99).best_question(path, belief, spent=1) == best
+    dear = ChangePoint(least_information=worth[best] * 1.01)
+    assert dear.best_question(path, belief, spent=1) is None
+    assert dear.best_question(path, belief, spent=0) == best, "every wrong answer is asked about once"
 
 
 def test_a_v_that_jumps_about_before_the_error() -> None:
