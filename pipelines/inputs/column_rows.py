@@ -12,6 +12,7 @@ import pyarrow.parquet as pq
 
 from stepforge.generators.problem_sets import ProblemSet
 from stepforge.pipelines.inputs.text_rows import RawRow, unique_names
+from stepforge.pipelines.storage.footer import chunks
 from stepforge.schemas.errors import BadInput, first_line
 
 MAX_ROW_GROUP = 8 * 2**30
@@ -53,7 +54,7 @@ class Parquet:
             return
         number = self.ends[groups[0] - 1] if groups[0] else 0
         with self._opened() as file:
-            self._check_values(file.metadata, groups, names)
+            self._check_values(groups, names)
             try:
                 for batch in file.iter_batches(BATCH, row_groups=groups, columns=list(names)):
                     self._check_cells(batch, number)
@@ -64,16 +65,19 @@ class Parquet:
             except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
                 raise BadInput(f"{self.path.name}, after row {number}: {first_line(error)}; recreate it") from error
 
-    def _check_values(self, metadata: Any, groups: Sequence[int], names: tuple[str, ...]) -> None:
-        for group in groups:
-            for index in range(metadata.num_columns):
-                chunk = metadata.row_group(group).column(index)
-                most = max(MAX_VALUES, self.path.stat().st_size)
-                if chunk.num_values > most and chunk.path_in_schema.partition(".")[0] in names:
-                    raise BadInput(
-                        f"{self.path.name}: {chunk.num_values:,} values of column {chunk.path_in_schema!r} in one row "
-                        f"group, the limit here is {most:,}; write smaller row groups"
-                    )
+    def _check_values(self, groups: Sequence[int], names: tuple[str, ...]) -> None:
+        try:
+            with self.path.open("rb") as file:
+                read = chunks(file)
+        except ValueError as error:
+            raise BadInput(f"{self.path.name}: {error}; recreate it") from error
+        most = max(MAX_VALUES, self.path.stat().st_size)
+        for chunk in (chunk for group in groups for chunk in read[group]):
+            if chunk.values > most and chunk.path.partition(".")[0] in names:
+                raise BadInput(
+                    f"{self.path.name}: {chunk.values:,} values of column {chunk.path!r} in one row group, "
+                    f"the limit here is {most:,}; write smaller row groups"
+                )
 
     def _check_cells(self, batch: pa.RecordBatch, number: int) -> None:
         for name, column in zip(batch.schema.names, batch.columns, strict=True):

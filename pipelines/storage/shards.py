@@ -19,6 +19,7 @@ import pyarrow.parquet as pq
 from pydantic import ValidationError
 
 from stepforge.pipelines.storage.checksummed import with_checksum, without_checksum
+from stepforge.pipelines.storage.footer import chunks
 from stepforge.pipelines.storage.layout import ShardStage, shard_index, stage_of
 from stepforge.pipelines.storage.regular_files import open_regular
 from stepforge.pipelines.storage.store import AnyPath, committed
@@ -150,7 +151,7 @@ def _opened(
     try:
         with pq.ParquetFile(_source(path), page_checksum_verification=True) as file:
             metadata = _metadata(file.schema_arrow, path, run)
-            check_values(file.metadata, path.stat().st_size)
+            check_values(path, file.metadata)
             if record is not None:
                 check_columns(file.schema_arrow, record)
             yield file, metadata
@@ -226,12 +227,13 @@ def file_metadata(path: AnyPath) -> pq.FileMetaData:
         raise _damaged(path, error) from error
 
 
-def check_values(footer: pq.FileMetaData, size: int) -> None:
+def check_values(path: AnyPath, footer: pq.FileMetaData) -> None:
     """Reject a small file that claims a huge number of values: 40 million repeated ones fit into a kilobyte."""
     if footer.num_row_groups > max(1, footer.num_rows):
         raise ValueError(f"it has {footer.num_row_groups:,} row groups for {footer.num_rows:,} rows")
-    groups = [footer.row_group(i) for i in range(footer.num_row_groups)]
-    values = sum(group.column(i).num_values for group in groups for i in range(group.num_columns))
+    with path.open("rb") if isinstance(path, Path) else path.open() as file:
+        values = sum(chunk.values for group in chunks(file) for chunk in group)
+    size = path.stat().st_size
     repeated = min(VALUES_PER_ROW * footer.num_rows, REPEATED_PER_BYTE * size)
     most = max(VALUES_FREE + VALUES_PER_BYTE * size, repeated)
     if values > most:
