@@ -103,7 +103,7 @@ def _for_threshold(problem: BenchProblem) -> bool:
 
 
 def _trained(labels: Sequence[LabeledProblem], read: Read, chosen: Exam, judged: Exam, seed: int) -> Tally:
-    rows = targets(labels)
+    rows = [row for row in targets(labels) if row[0] in read]  # the oracle judges those without an outcome too
     head = train_head([read[text] for text, _ in rows], [target for _, target in rows], HeadTraining(), seed)
     return judged.tally(head.read_scores(judged.read), chosen, head.read_scores(chosen.read))
 
