@@ -8,7 +8,6 @@ from typing import Any
 
 from stepforge.labelers import ChangePoint, MathShepherd, PooledLabeler
 from stepforge.labelers.contracts import with_rates
-from stepforge.pipelines.bench.bench_text import bench_text
 from stepforge.pipelines.bench.cases import (
     ABLE,
     PROSE,
@@ -31,6 +30,7 @@ from stepforge.pipelines.bench.measure import (
     sizes,
     sums,
 )
+from stepforge.pipelines.bench.page import EACH, bench_page
 from stepforge.pipelines.bench.settings import BenchFile, read_bench_file
 from stepforge.pipelines.bench.values import coverage_curve, estimates, value_figures
 from stepforge.pipelines.progress.status import open_run
@@ -45,8 +45,6 @@ from stepforge.schemas.record import Record
 from stepforge.schemas.seeds import rng_of
 
 Say = Callable[[str], None]
-EACH = "each in turn"
-"""The held-out label of rows about all families, each measured with rates learned from the others."""
 FEWEST = 8
 
 
@@ -117,23 +115,24 @@ class Bench:
         return resamples(members, self.settings.bootstrap, 1)
 
     def _rows(self, totals: dict[Key, Sums]) -> Iterator[dict[str, Any]]:
-        """Yield a row for each setting, wording and stratum; by family only for what is compared."""
+        """Yield a row for each setting and wording; of what is compared, one for each stratum and family too."""
         stated = self.settings.primary
-        compared = {(s.labeler, s.at) for s in (stated.labeler, *stated.rivals)}
+        compared = {(s.labeler, s.at) for s in (stated.labeler, *stated.rivals, *stated.beside)}
         for wording in sorted({p.wording for p in self.problems}):
-            slices = [(EACH, s, None) for s in ("all", ABLE, WEAK)] + [(f, "all", f) for f in self.families]
-            for left_out, stratum, family in slices:
+            parts = [(EACH, s, None) for s in (ABLE, WEAK)] + [(f, "all", f) for f in self.families]
+            for left_out, stratum, family in [(EACH, "all", None), *parts]:
                 weights = self._weights(wording, stratum, family)
                 for key, total in totals.items():
-                    if family is None or key in compared:
+                    whole = (left_out, stratum) == (EACH, "all")
+                    if weights[0].any() and (whole or key in compared):
                         head = {"labeler": key[0], "setting": key[1], "wording": wording, "left_out": left_out}
                         counts = sizes(total, weights, len(self.settings.seeds))
-                        yield {**head, "stratum": stratum, **counts, **figures(total, weights)}
+                        yield {**head, "stratum": stratum, **counts, **figures(total, weights, whole=whole)}
 
     def _coverage(self) -> Iterator[dict[str, object]]:
         """Yield how sure each setting with a posterior is, and how right."""
         for (labeler, setting), by_seed in self.outcomes.items():
-            found = coverage_curve([j for outcomes in by_seed for outcome in outcomes for j in outcome.judged])
+            found = coverage_curve([[j for one in same for j in one.judged] for same in zip(*by_seed, strict=True)])
             if found["solutions"]:
                 yield {"labeler": labeler, "setting": setting, **found}
 
@@ -207,7 +206,7 @@ def check_recording(path: Path) -> None:
 def bench_labelers(
     config: Path, folder: Path, target: Path, *, say: Say, recordings: Sequence[Path] = ()
 ) -> tuple[dict[str, Any], str]:
-    """Do the bench; write its figures to ``target`` and a picture next to it; return the result and its text.
+    """Do the bench; write its figures to ``target``, a page and a picture next to it; return the result and the page.
 
     ``recordings`` are finished runs, or labeled shards, to replay instead of recording; values are measured if
     ``folder`` has them.
@@ -239,8 +238,10 @@ def bench_labelers(
     drawing = target.with_suffix(".svg")
     title = f"First wrong step named exactly, tokens per solution; {wording} wording"
     drawing.write_text(bars(title, pictured(result["rows"], wording)), encoding="utf-8")
-    say(f"wrote {target} and {drawing}")
-    return result, bench_text(result)
+    page = target.with_suffix(".md")
+    page.write_text(bench_page(result) + "\n", encoding="utf-8")
+    say(f"wrote {target}, {page} and {drawing}")
+    return result, bench_page(result)
 
 
 def pictured(rows: Sequence[dict[str, Any]], wording: str) -> list[Bar]:

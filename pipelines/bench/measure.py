@@ -91,10 +91,12 @@ def raw_figures(total: Sums, weights: Array) -> dict[str, Array]:
     return raw | ratios(AMOUNTS)
 
 
-def figures(total: Sums, weights: Array) -> dict[str, Any]:
-    """Return every figure, and under its name with ``_interval`` its 95 % interval; None where nothing is measured."""
+def figures(total: Sums, weights: Array, *, whole: bool = True) -> dict[str, Any]:
+    """Return every figure, or the first alone, and under its name with ``_interval`` its 95 % interval; None where
+    nothing is measured."""
     row: dict[str, Any] = {}
-    for name, values in raw_figures(total, weights).items():
+    raw = raw_figures(total, weights)
+    for name, values in raw.items() if whole else [(ACCURACY, raw[ACCURACY])]:
         known = values[1:][~np.isnan(values[1:])]
         row[name] = None if np.isnan(values[0]) else rounded(values[0])
         ends = np.percentile(known, [2.5, 97.5]) if len(known) and row[name] is not None else []

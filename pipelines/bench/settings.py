@@ -47,6 +47,8 @@ class Primary(Record):
 
     labeler: Setting
     rivals: tuple[Setting, ...] = Field(min_length=1)
+    beside: tuple[Setting, ...] = ()
+    """Other settings that are measured by family and by base rate too."""
 
 
 class Values(Record):
@@ -88,7 +90,7 @@ def read_bench_file(path: Path) -> BenchFile:
     except ValidationError as error:
         raise BadInput(f"{path}: {faults(error, settings, BenchFile)}") from None
     swept = {(sweep.title, at) for sweep in bench.sweep for at in sweep.at}
-    for named in (bench.primary.labeler, *bench.primary.rivals):
+    for named in (bench.primary.labeler, *bench.primary.rivals, *bench.primary.beside):
         if (named.labeler, named.at) not in swept:
             raise BadInput(f"{path}: primary: {named.labeler} at {named.at:g} is not swept")
     return bench

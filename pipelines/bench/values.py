@@ -11,11 +11,14 @@ from random import Random
 from statistics import fmean
 from typing import NamedTuple
 
+import numpy as np
+
 from stepforge.labelers import ChangePoint
 from stepforge.labelers.change_point.rates import Array
 from stepforge.labelers.change_point.values import foretold, value_and_interval, weights_of
 from stepforge.labelers.evidence.replay import completions_by_prefix, stored_evidence
 from stepforge.labelers.evidence.store import solution_trajectory
+from stepforge.pipelines.bench.measure import resamples, rounded
 from stepforge.pipelines.reports.label_accuracy import Judged
 from stepforge.schemas.interval import wilson
 from stepforge.schemas.labeled import LabeledProblem
@@ -23,6 +26,7 @@ from stepforge.schemas.rollout import Rollout
 from stepforge.schemas.seeds import rng_of
 
 BINS = 10
+RESAMPLES = 1000
 Z90 = 1.6448536269514722
 SHARES = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0)
 THRESHOLDS = (0.3, 0.4, 0.5, 0.6, 0.7, 0.75, 0.8, 0.85, 0.9)
@@ -126,38 +130,52 @@ def _share(rollouts: Sequence[Rollout]) -> tuple[int, int] | None:
     return (outcomes.count("correct"), len(outcomes)) if outcomes else None
 
 
-def coverage_curve(judged: Sequence[Judged]) -> dict[str, object]:
-    """Return the accuracy on the surest tenth, fifth, ... of the wrong solutions, and the calibration.
+def coverage_curve(judged: Sequence[Sequence[Judged]]) -> dict[str, object]:
+    """Return the accuracy on the surest tenth, fifth, ... of the wrong solutions, and the calibration; ``judged`` by
+    problem.
 
-    ``said`` is the mean posterior of the named step in that part; equal to ``accuracy`` if calibrated.
+    ``said`` is the mean posterior of the named step in that part, equal to ``accuracy`` if calibrated; ``gap`` the 95 %
+    interval of what ``accuracy`` is above it, from resampled problems.
     """
     cases = []
-    for j in judged:
-        posterior = j.verdict.posterior
-        if posterior is None or not j.erroneous or j.answer_correct:
-            continue
-        best = max(range(len(posterior)), key=posterior.__getitem__)
-        cases.append((posterior[best], best == j.truth.first_error))
-    cases.sort(key=lambda case: -case[0])
-    bands = [[case for case in cases if low <= case[0] < low + 0.2] for low in (0.0, 0.2, 0.4, 0.6, 0.8)]
-    bands[-1] += [case for case in cases if case[0] >= 1.0]
+    for problem, verdicts in enumerate(judged):
+        for j in verdicts:
+            posterior = j.verdict.posterior
+            if posterior is not None and j.erroneous and not j.answer_correct:
+                best = max(range(len(posterior)), key=posterior.__getitem__)
+                cases.append(_Case(posterior[best], best == j.truth.first_error, problem))
+    cases.sort(key=lambda case: -case.said)
+    bands = [[case for case in cases if min(4, int(case.said * 5)) == fifth] for fifth in range(5)]
     return {
         "solutions": len(cases),
         "curve": [
-            {"coverage": share, **_said(part), "least_sure": round(part[-1][0], 4)}
+            {"coverage": share, **_said(part), "least_sure": round(part[-1].said, 4)}
             for share in SHARES
             if (part := cases[: max(1, round(share * len(cases)))])
         ],
-        "bands": [{"solutions": len(band), **_said(band)} for band in bands if band],
-        "right_answers": _flags(judged),
+        "bands": [{"solutions": len(band), **_said(band), "gap": _gap(band)} for band in bands if band],
+        "right_answers": _flags([j for verdicts in judged for j in verdicts]),
     }
 
 
-def _said(cases: Sequence[tuple[float, bool]]) -> dict[str, float]:
+class _Case(NamedTuple):
+    said: float
+    right: bool
+    problem: int
+
+
+def _said(cases: Sequence[_Case]) -> dict[str, float]:
     return {
-        "said": round(sum(p for p, _ in cases) / len(cases), 4),
-        "accuracy": round(sum(right for _, right in cases) / len(cases), 4),
+        "said": round(fmean(case.said for case in cases), 4),
+        "accuracy": round(fmean(case.right for case in cases), 4),
     }
+
+
+def _gap(cases: Sequence[_Case]) -> list[float]:
+    _, problems = np.unique([case.problem for case in cases], return_inverse=True)
+    gaps, counts = np.bincount(problems, [case.right - case.said for case in cases]), np.bincount(problems)
+    drawn = resamples([True] * len(counts), RESAMPLES, 1)
+    return [rounded(end) for end in np.percentile(drawn @ gaps / (drawn @ counts), [2.5, 97.5])]
 
 
 def _flags(judged: Sequence[Judged]) -> list[dict[str, float]]:

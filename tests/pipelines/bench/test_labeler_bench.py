@@ -237,8 +237,12 @@ def test_the_coverage_curve_falls_where_sureness_means_something() -> None:
         j = judged(1 if rng.random() < sure else 0, 1)
         said = (1 - sure, sure, 0.0, 0.0) if j.verdict.first_error == 1 else (sure, 1 - sure, 0.0, 0.0)
         cases.append(Judged(j.verdict.model_copy(update={"posterior": said}), j.truth, j.answer_correct))
-    found = coverage_curve(cases)
+    found = coverage_curve([cases[i : i + 4] for i in range(0, 4000, 4)])
     assert found["solutions"] == 4000
+    assert [band["gap"][0] < 0 < band["gap"][1] for band in found["bands"]] == [True] * 3
+    cautious = [[j._replace(verdict=j.verdict.model_copy(update={"posterior": (0.25, 0.75)}))] for j in cases]
+    (band,) = coverage_curve([one for one in cautious if one[0].exact])["bands"]
+    assert (band["accuracy"], band["gap"]) == (1.0, [0.25, 0.25])
     first, last = found["curve"][0], found["curve"][-1]
     assert first["accuracy"] > 0.92 > 0.75 > last["accuracy"]
     assert all(abs(point["accuracy"] - point["said"]) < 0.04 for point in found["curve"])
@@ -250,7 +254,7 @@ def test_a_lower_threshold_flags_fewer_right_answers() -> None:
     for none, error in ((0.2, 1), (0.45, 1), (0.45, None), (0.65, None), (0.95, 1)):
         said = Verdict(labeler="x", first_error=None, posterior=(0.0, 1 - none, none))
         cases.append(Judged(said, Verdict(labeler="oracle", first_error=error), answer_correct=True))
-    curve = {one["threshold"]: (one["recall"], one["precision"]) for one in coverage_curve(cases)["right_answers"]}
+    curve = {one["threshold"]: (one["recall"], one["precision"]) for one in coverage_curve([cases])["right_answers"]}
     assert (curve[0.3], curve[0.5], curve[0.7]) == ((0.3333, 1.0), (0.6667, 0.6667), (0.6667, 0.5))
 
 
