@@ -1,15 +1,26 @@
-"""Write the generated pages of docs/reference: ``python -m benchmarks.reference``."""
+"""Write the generated pages of docs/: ``python -m benchmarks.reference``."""
 
+import json
 from collections.abc import Iterator
 from pathlib import Path
 
+from stepforge.pipelines.bench.page import bench_page, side_by_side
 from stepforge.pipelines.commands.settings import parts, settings_of, summary
 from stepforge.pipelines.settings.faults import records_in
 from stepforge.pipelines.settings.run_file import RunFile
 from stepforge.schemas.labeled import Failure, LabeledProblem, Rejected
 from stepforge.schemas.record import Record
 
-FOLDER = Path(__file__).parents[1] / "docs" / "reference"
+FOLDER = Path(__file__).parents[1] / "docs"
+RESULTS = Path(__file__).parent / "results"
+BENCHES = {
+    "labelers.json": "The laboratory, free wording",
+    "labelers_plain.json": "The laboratory, plain wording",
+    "labelers_processbench.json": "ProcessBench (GSM8K), the first recording",
+    "labelers_processbench_second.json": "ProcessBench (GSM8K and MATH), the second recording",
+    "labelers_mr_gsm8k.json": "MR-GSM8K, the third and fourth recording together",
+}
+"""Committed results of the labeler bench, and their headings."""
 STORED: tuple[type[Record], ...] = (LabeledProblem, Rejected, Failure)
 """The roots of what a run folder stores."""
 
@@ -28,6 +39,23 @@ def stored_reference() -> str:
     lines += ["Made by `python -m benchmarks.reference`; a test compares it with the code.", ""]
     for record in _reachable(STORED):
         lines += _markdown(f"`{record.__name__}`", record)
+    return "\n".join(lines).rstrip() + "\n"
+
+
+def bench_results() -> str:
+    lines = ["# Labelers: all figures", "", "Made by `python -m benchmarks.reference` from the results of"]
+    lines += ["`stepforge bench labelers` in benchmarks/results; a test compares it with them. What the rows are, and"]
+    lines += ["what follows: [labelers](../labelers.md) and [with a real model](../real_model.md).", ""]
+    results = {name: json.loads((RESULTS / name).read_text(encoding="utf-8")) for name in BENCHES}
+    people = {BENCHES[name]: result for name, result in results.items() if result["primary"]["wording"] == "prose"}
+    lines += [
+        "## People's labels, side by side",
+        "",
+        "First errors named exactly (95 %), and generated tokens for each",
+    ]
+    lines += ["solution.", "", side_by_side(people), ""]
+    for name, title in BENCHES.items():
+        lines += [f"## {title}", "", f"[{name}](../../benchmarks/results/{name})", "", bench_page(results[name]), ""]
     return "\n".join(lines).rstrip() + "\n"
 
 
@@ -51,9 +79,12 @@ def _markdown(title: str, record: type[Record]) -> Iterator[str]:
     yield ""
 
 
-PAGES = {"settings.md": reference, "records.md": stored_reference}
+PAGES = {
+    "reference/settings.md": reference,
+    "reference/records.md": stored_reference,
+    "results/labelers.md": bench_results,
+}
 
 if __name__ == "__main__":
-    FOLDER.mkdir(parents=True, exist_ok=True)
     for name, page in PAGES.items():
         (FOLDER / name).write_text(page(), encoding="utf-8")

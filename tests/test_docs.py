@@ -12,7 +12,7 @@ from stepforge.cli import app
 
 ROOT = Path(__file__).parents[1]
 PAGES = [*sorted(ROOT.glob("*.md")), *sorted((ROOT / "docs").rglob("*.md"))]
-GENERATED = {"settings.md", "records.md"}
+GENERATED = {"docs/reference/settings.md", "docs/reference/records.md", "docs/results/labelers.md"}
 NAMES = [str(page.relative_to(ROOT)) for page in PAGES]
 
 
@@ -70,7 +70,9 @@ def test_every_page_is_reached_from_the_index() -> None:
     assert not [name for name in missing if (ROOT / name).resolve() not in reached]
 
 
-@pytest.mark.parametrize("page", [p for p in PAGES if p.name not in GENERATED], ids=lambda page: page.name)
+@pytest.mark.parametrize(
+    "page", [p for p, name in zip(PAGES, NAMES, strict=True) if name not in GENERATED], ids=lambda page: page.name
+)
 def test_prose_lines_are_short(page: Path) -> None:
     long = [line for line in prose(page) if len(line) > 100 and not line.startswith(("|", "#", "!["))]
     assert not long, f"{len(long)} lines of more than 100 characters, the first: {long[0]}"

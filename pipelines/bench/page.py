@@ -1,8 +1,10 @@
 """The bench's result as a page of Markdown tables: printed, and written next to the figures."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from itertools import groupby
 from typing import Any
+
+from stepforge.labelers.change_point.labeler import CLEAN
 
 Row = dict[str, Any]
 EACH = "each in turn"
@@ -26,12 +28,29 @@ def bench_page(result: dict[str, Any]) -> str:
     """Return all tables of a result, by wording, each under a line that says what it shows."""
     wordings = groupby(result["rows"], key=lambda row: str(row["wording"]))
     blocks = [block for wording, rows in wordings for block in _wording(wording, list(rows))]
-    blocks += [_stated(result), _comparisons(result), _bands(result), _flags(result), _values(result)]
+    compared = {_name(row) for row in result["rows"] if row["left_out"] != EACH}
+    sure = [row for row in result["coverage"] if _name(row) in compared]
+    clean = any(row["correct_solutions"] for row in result["rows"])
+    blocks += [_stated(result), _comparisons(result), _bands(sure) if sure else ""]
+    blocks += [_flags(sure) if clean else "", _values(result)]
     return "\n\n".join(block for block in blocks if block)
 
 
+def side_by_side(results: Mapping[str, dict[str, Any]]) -> str:
+    """Return first errors named exactly and what that cost, of the settings that all results have."""
+    lines: dict[tuple[str, str], list[str]] = {}
+    for row in (row for result in results.values() for row in result["rows"] if _is_whole(row)):
+        lines.setdefault(_name(row), []).extend((_exact(row), _amount(row["generated_tokens_per_solution"])))
+    head = ("labeler", "at", *(column for title in results for column in (title, "tokens")))
+    return _table(head, ((*name, *cells) for name, cells in lines.items() if len(cells) == 2 * len(results)))
+
+
+def _is_whole(row: Row) -> bool:
+    return (row["left_out"], row["stratum"]) == (EACH, "all")
+
+
 def _wording(wording: str, rows: Sequence[Row]) -> Iterable[str]:
-    whole = [row for row in rows if (row["left_out"], row["stratum"]) == (EACH, "all")]
+    whole = [row for row in rows if _is_whole(row)]
     first = whole[0]
     yield (
         f"**{wording.capitalize()} wording, each family left out in turn**: {first['problems']} problems, "
@@ -41,8 +60,7 @@ def _wording(wording: str, rows: Sequence[Row]) -> Iterable[str]:
     head = ("labeler", "at", "exact (95 %)", *(title for _, title in (*SHARES, *AMOUNTS)))
     yield _table(head, (_line(row) for row in whole))
     yield "**First errors named exactly, by base rate and by family** (95 %):"
-    slices = [row for row in rows if row["stratum"] != "all" or row["left_out"] != EACH]
-    yield _slices(slices)
+    yield _slices([row for row in rows if not _is_whole(row)])
 
 
 def _line(row: Row) -> tuple[str, ...]:
@@ -83,36 +101,39 @@ def _comparisons(result: dict[str, Any]) -> str:
     return _table(("minus that rival", "at", "difference (95 %)", "p, after Holm"), found)
 
 
-def _bands(result: dict[str, Any]) -> str:
-    lines = [
-        (
-            *_name(row),
-            str(band["solutions"]),
-            _share(band["said"]),
-            _share(band["accuracy"]),
-            _ends(band["gap"], "+.2f"),
-        )
-        for row in result["coverage"]
-        for band in row["bands"]
-    ]
-    if not lines:
-        return ""
-    head = ("labeler", "at", "verdicts", "said", "right", "right minus said, 95 %")
-    return "**Confidence**: the posterior of the named step, of wrong answers, in bands of 0.2.\n\n" + _table(
-        head, lines
+def _bands(found: Sequence[Row]) -> str:
+    """Return a line for each setting: how often it is right where it says so much."""
+    bands = {_name(row): {int(band["said"] * 5): band for band in row["bands"]} for row in found}
+    lines = [(*name, *(_band(of.get(fifth)) for fifth in range(1, 5))) for name, of in bands.items()]
+    head = ("labeler", "at", *(f"{low / 5:.1f} to {low / 5 + 0.2:.1f}" for low in range(1, 5)))
+    title = (
+        "**Confidence**: how sure it was of the step that it names, of wrong answers; how often that is right; and the "
+        "95 % interval of their difference. All seeds together."
     )
+    return f"{title}\n\n{_table(head, lines)}"
 
 
-def _flags(result: dict[str, Any]) -> str:
-    lines = [
-        (*_name(row), f"{at['threshold']:g}", _share(at["recall"]), _share(at["precision"]))
-        for row in result["coverage"]
-        for at in row["right_answers"]
-    ]
-    if not lines:
+def _band(band: Row | None) -> str:
+    if band is None:
         return ""
-    head = ("labeler", "at", "no wrong step below", "recall", "precision")
-    return "**Right answers through a wrong step**, by the probability of no wrong step.\n\n" + _table(head, lines)
+    return f"{band['said']:.2f}, {band['accuracy']:.2f} {_ends(band['gap'], '+.2f')}, n = {band['solutions']}"
+
+
+def _flags(found: Sequence[Row]) -> str:
+    curves = {_name(row): {at["threshold"]: at for at in row["right_answers"]} for row in found}
+    thresholds = sorted({threshold for curve in curves.values() for threshold in curve})
+    if not thresholds:
+        return ""
+    lines = [(*name, *(_flagged(curve.get(at)) for at in thresholds)) for name, curve in curves.items() if curve]
+    title = (
+        "**Right answers through a wrong step**: recall and precision of flags, where the probability of no wrong step "
+        f"is below a threshold; the labeler's own is {CLEAN:g}."
+    )
+    return f"{title}\n\n" + _table(("labeler", "at", *(f"{at:g}" for at in thresholds)), lines)
+
+
+def _flagged(at: Row | None) -> str:
+    return "" if at is None else f"{at['recall']:.2f}, {at['precision']:.2f}"
 
 
 def _values(result: dict[str, Any]) -> str:
