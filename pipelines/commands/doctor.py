@@ -9,6 +9,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import NamedTuple
 
+from stepforge.pipelines.engines.memory import memory_bytes
 from stepforge.pipelines.engines.model_files import embedded_folder
 from stepforge.pipelines.sandbox.sandbox import NoIsolation, Sandbox
 
@@ -24,7 +25,7 @@ class Finding(NamedTuple):
 
 
 def examine() -> list[Finding]:
-    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
+    memory = memory_bytes() / 2**30
     free = shutil.disk_usage(Path.cwd()).free / 2**30
     gpu, token = GPU_DEVICE.exists(), "HF_TOKEN" in os.environ
     weights = embedded_folder()

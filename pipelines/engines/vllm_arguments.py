@@ -1,11 +1,11 @@
 """vLLM's startup arguments: the engine's settings, its table ``vllm``, and what a CPU needs."""
 
 import json
-import os
 from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
+from stepforge.pipelines.engines.memory import memory_bytes
 from stepforge.pipelines.engines.settings import VllmEngineSettings
 from stepforge.schemas.errors import BadInput
 
@@ -43,8 +43,7 @@ def vllm_arguments(settings: VllmEngineSettings, model: str) -> dict[str, object
     on_cpu = current_platform.is_cpu()
     arguments = _arguments(settings, model) | (_cpu_arguments(settings) if on_cpu else {}) | settings.vllm
     if on_cpu and arguments["kv_cache_memory_bytes"] is None:
-        memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-        arguments["kv_cache_memory_bytes"] = cpu_cache_bytes(arguments, Path(model), memory)
+        arguments["kv_cache_memory_bytes"] = cpu_cache_bytes(arguments, Path(model), memory_bytes())
     if settings.max_num_seqs is None:
         total = 0 if on_cpu else current_platform.get_device_total_memory()
         arguments["max_num_seqs"] = fitting_requests(arguments, Path(model), total)
