@@ -18,7 +18,7 @@ from stepforge.labelers.change_point.rates import NO_RESULT
 from stepforge.labelers.evidence.replay import stored_evidence
 from stepforge.labelers.evidence.store import solution_trajectory
 from stepforge.pipelines.bench.bench import recorded_problems
-from stepforge.pipelines.reports.text import table
+from stepforge.pipelines.terminal.tables import table
 
 PLACES = ("right steps", "first error", "after it")
 
@@ -42,10 +42,11 @@ def shares(recordings: list[Path]) -> dict[str, tuple[list[bool], list[float]]]:
 
 def main(recordings: list[Path]) -> None:
     found = shares(recordings)
-    rows = [("", "steps with a result", "right rollouts that state it, mean")]
-    for place, (has, stated) in ((place, found[place]) for place in PLACES):
-        rows.append((place, f"{np.mean(has):.2f} of {len(has)}", f"{np.mean(stated):.2f}"))
-    print(table(rows))
+    rows = (
+        (place, f"{np.mean(has):.2f} of {len(has)}", f"{np.mean(stated):.2f}")
+        for place, (has, stated) in ((place, found[place]) for place in PLACES)
+    )
+    print(table(("place", "steps with a result", "right rollouts that state it, mean"), rows))
 
 
 if __name__ == "__main__":

@@ -109,6 +109,11 @@ class LabeledSolution(Record):
     """Training target of each step from a rule of ``stepforge relabel``; empty if none was applied."""
 
     @property
+    def verdicts(self) -> tuple[Verdict, ...]:
+        """Every labeler's, the label's own first."""
+        return (self.verdict, *self.others)
+
+    @property
     def right_so_far(self) -> list[float | None]:
         """The verdict's; without a posterior the share of completions that succeed from each step, else None."""
         if not self.verdict.posterior:

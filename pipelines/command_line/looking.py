@@ -59,7 +59,7 @@ def show(
     place = place_of(folder)
     if problem_id is not None:
         found = find_problem(place, problem_id)
-        say(json.dumps(problem_json(found), indent=1) if as_json else problem_text(found))
+        say(json.dumps(problem_json(found, problem_id), indent=1) if as_json else problem_text(found))
         return
     rows = list_problems(place, Filters(wrong, abstained, disagree, failed))
     say(json.dumps([row.model_dump() for row in rows], indent=1) if as_json else problems_text(rows, place))

@@ -5,12 +5,12 @@ from typing import NamedTuple
 
 from stepforge.labelers.oracle import oracle_verdict
 from stepforge.pipelines.progress.status import open_run
-from stepforge.pipelines.reports.text import table
 from stepforge.pipelines.run_folder.failures import lost_problems
 from stepforge.pipelines.run_folder.rows import problem_ids
 from stepforge.pipelines.storage.layout import Layout, ShardStage, shard_index
 from stepforge.pipelines.storage.shards import read_rows
 from stepforge.pipelines.storage.store import AnyPath
+from stepforge.pipelines.terminal.tables import table
 from stepforge.schemas.labeled import COMPLETIONS, TOKENS, LabeledProblem, LabeledSolution
 from stepforge.schemas.problem import Problem
 from stepforge.schemas.record import Record
@@ -97,11 +97,11 @@ def problems_text(rows: list[ListedProblem], folder: AnyPath) -> str:
     if not rows:
         return "no such problem"
     head = ("problem", "state", "solutions", "right answers", "wrong step found", "abstained", "disagree", "why")
-    shown = table([head, *map(_cells, rows)])
-    return f"{shown}\n\n{len(rows)} problems; to see one with its steps: stepforge show {folder} ID"
+    more = f"{len(rows)} problems; to see one with its steps: stepforge show {folder} ID"
+    return f"{table(head, map(_cells, rows))}\n\n{more}"
 
 
-def _cells(row: ListedProblem) -> tuple[str, ...]:
+def _cells(row: ListedProblem) -> tuple[object, ...]:
     counts = (row.solutions, row.right_answers, row.wrong, row.abstained, row.disagree)
-    numbers = map(str, counts) if row.solutions else ("-",) * len(counts)
-    return (row.id, row.state, *numbers, row.why if len(row.why) <= SHOWN else row.why[: SHOWN - 3] + "...")
+    shown = counts if row.solutions else (None,) * len(counts)
+    return (row.id, row.state, *shown, row.why if len(row.why) <= SHOWN else row.why[: SHOWN - 3] + "...")

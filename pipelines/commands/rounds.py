@@ -27,8 +27,9 @@ from stepforge.pipelines.scoring.first_errors import FirstErrors, first_errors
 from stepforge.pipelines.settings.run_file import RunFile
 from stepforge.pipelines.storage.store import AnyPath, write_text
 from stepforge.pipelines.terminal.output import say
+from stepforge.pipelines.terminal.tables import table
 from stepforge.schemas.errors import BadInput, RunFailed
-from stepforge.schemas.interval import wilson
+from stepforge.schemas.interval import Share, wilson
 from stepforge.schemas.record import Record
 from stepforge.schemas.seeds import seed_of
 
@@ -58,6 +59,12 @@ class Round(Record):
     """Training rows by export."""
     cross_round_pairs: int = 0
     """Pairs of this and earlier rounds."""
+
+    @property
+    def pass_share(self) -> Share | None:
+        if self.pass_rate is None or self.pass_low is None or self.pass_high is None:
+            return None
+        return Share(share=self.pass_rate, low=self.pass_low, high=self.pass_high)
 
 
 def run_rounds(run: RunFile, folder: AnyPath, count: int, run_all: RunAll) -> list[Round]:
@@ -163,25 +170,13 @@ def _round(number: int, model: str, report: Report, scored: FirstErrors | None, 
 
 
 def rounds_text(rounds: list[Round]) -> str:
-    from stepforge.pipelines.reports.text import table
-
-    titles = ("round", "model", "pass rate (95 %)", "first error", "left clean", "tokens", "label tokens/solution")
-    scored = any(r.scorer_f1 is not None for r in rounds)
-    lines = [
+    head = ("round", "model", "pass rate (95 %)", "first error", "left clean", "tokens", "label tokens/solution")
+    rows: list[tuple[object, ...]] = [
         (
-            str(r.number),
-            r.model,
-            "-" if r.pass_rate is None else f"{r.pass_rate:.3f} ({r.pass_low:.3f} to {r.pass_high:.3f})",
-            _figure(r.first_error_accuracy),
-            _figure(r.correct_solution_accuracy),
-            f"{r.generated_tokens:,}",
-            "-" if r.tokens_per_solution is None else f"{r.tokens_per_solution:.1f}",
-            *([_figure(r.scorer_f1), _figure(r.scorer_auc)] if scored else []),
+            *(r.number, r.model, r.pass_share, r.first_error_accuracy, r.correct_solution_accuracy),
+            *(r.generated_tokens, r.tokens_per_solution, r.scorer_f1, r.scorer_auc),
         )
         for r in rounds
     ]
-    return table([(*titles, *(("scorer F1", "scorer AUC") if scored else ())), *lines])
-
-
-def _figure(value: float | None) -> str:
-    return "-" if value is None else f"{value:.2f}"
+    scored = any(r.scorer_f1 is not None for r in rounds)
+    return table((*head, "scorer F1", "scorer AUC"), rows) if scored else table(head, (row[:-2] for row in rows))

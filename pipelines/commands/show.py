@@ -1,23 +1,32 @@
 """One problem on the terminal: its question, its solutions step by step, the counts and the truth."""
 
+from collections.abc import Iterator, Mapping
 from typing import NamedTuple
 
-from stepforge.labelers.oracle import NO_TRUTH, oracle_verdict
 from stepforge.pipelines.progress.status import open_run
+from stepforge.pipelines.reports.problem_view import SolutionView, view_of
 from stepforge.pipelines.run_folder.failures import Loss, lost_problems
 from stepforge.pipelines.run_folder.rows import ROW_RECORDS, Row, problem_ids
 from stepforge.pipelines.storage.layout import shard_index
 from stepforge.pipelines.storage.shards import read_row
 from stepforge.pipelines.storage.store import AnyPath
+from stepforge.pipelines.terminal.tables import table
 from stepforge.schemas.errors import BadInput
-from stepforge.schemas.labeled import LabeledProblem, LabeledSolution, StepLabel, Verdict
 from stepforge.schemas.problem import Problem
-from stepforge.schemas.rollout import Rollout, SolvedProblem
+
+COLUMNS = {
+    "first wrong step here": "wrong here",
+    "chance of a right answer": "V",
+    "completions": "completions",
+    "oracle": "oracle",
+    "people": "people",
+}
 
 
 class Found(NamedTuple):
     row: Row
-    loss: Loss | None
+    lost: Mapping[str, Loss]
+    """Why problems of its shard were lost, by id."""
 
 
 def find_problem(folder: AnyPath, problem_id: str) -> Found:
@@ -27,77 +36,49 @@ def find_problem(folder: AnyPath, problem_id: str) -> Found:
             ids = problem_ids(layout, stage, shard_index(path))
             if problem_id in ids:
                 row = read_row(path, record, ids.index(problem_id))
-                return Found(row, lost_problems(layout, shard_index(path)).get(problem_id))
+                return Found(row, lost_problems(layout, shard_index(path)))
     raise BadInput(f"{folder}: no problem {problem_id!r}; `stepforge show {folder}` lists them")
 
 
-def problem_json(found: Found) -> dict[str, object]:
+def problem_json(found: Found, problem_id: str) -> dict[str, object]:
     """Return it as data; steps are counted from 0, as in the data sets."""
-    loss = None if found.loss is None else found.loss.model_dump()
-    return {"lost": loss, type(found.row).__name__: found.row.model_dump(mode="json")}
+    loss = found.lost.get(problem_id)
+    return {
+        "lost": None if loss is None else loss.model_dump(),
+        type(found.row).__name__: found.row.model_dump(mode="json"),
+    }
 
 
 def problem_text(found: Found) -> str:
     """Return it as text; steps are counted from 1, as in the card."""
-    row, loss = found
-    blocks = [_head(_problem(row))] if loss is None else [f"{_head(_problem(row))}\n{loss}"]
-    if isinstance(row, LabeledProblem):
-        costs = ", ".join(f"{c.labeler} {c.cost.rollouts} rollouts {c.cost.generated_tokens} tokens" for c in row.costs)
-        blocks += [*(_solution(row.problem, solution) for solution in row.solutions), f"cost: {costs}"]
-    elif isinstance(row, SolvedProblem):
-        blocks += [f"solution {r.id}: {r.outcome}, {ending(r)}\n{r.text}" for r in row.rollouts]
-    return "\n\n".join(blocks)
+    view = view_of(found.row, found.lost)
+    blocks = ["\n".join([*_head(view.problem), *([view.loss] if view.loss else [])]), *map(_solution, view.solutions)]
+    return "\n\n".join([*blocks, *([f"cost: {'; '.join(view.costs)}"] if view.costs else [])])
 
 
-def _problem(row: Row) -> Problem:
-    return row if isinstance(row, Problem) else row.problem
-
-
-def ending(rollout: Rollout) -> str:
-    answer = "no answer" if rollout.answer is None else f"answer {rollout.answer}"
-    return f"{answer}{', cut off at the token limit' if rollout.truncated else ''}"
-
-
-def _head(problem: Problem) -> str:
+def _head(problem: Problem) -> Iterator[str]:
     level = "" if problem.difficulty is None else f", difficulty {problem.difficulty}"
-    lines = [f"{problem.id}  ({problem.domain}{level})", problem.question]
+    yield f"{problem.id}  ({problem.domain}{level})\n{problem.question}"
     if problem.answer is not None:
-        lines.append(f"reference answer: {problem.answer}")
+        yield f"reference answer: {problem.answer}"
     if problem.known_solution is not None:
-        lines.append(f"a right solution:\n{problem.known_solution.rstrip()}")
+        yield f"a right solution:\n{problem.known_solution.rstrip()}"
     elif problem.truth is not None:
-        lines.append("truth: " + "; ".join(q.statement for q in problem.truth.quantities))
-    return "\n".join(lines)
+        yield "truth: " + "; ".join(q.statement for q in problem.truth.quantities)
 
 
-def _solution(problem: Problem, solution: LabeledSolution) -> str:
-    truth = oracle_verdict(problem, solution.rollout)
-    lines = [f"solution {solution.rollout.id}: {solution.rollout.outcome}, {ending(solution.rollout)}"]
-    for i, step in enumerate(solution.rollout.steps):
-        true = f"{truth.classes[i]:8} " if truth.classes else ""
-        mark = ">" if solution.verdict.first_error == i else " "
-        label, author = solution.labels[i], "(tool)" if step.author == "tool" else ""
-        lines.append(f"{mark} {i + 1:2} {_counts(label):>16}  {_belief(label)}{true}{author}{step.text.rstrip()}")
-    verdicts = [solution.verdict, *solution.others, *([] if truth.reason == NO_TRUTH else [truth])]
-    lines += [_opinion(verdict) for verdict in verdicts]
-    return "\n".join(lines)
-
-
-def _counts(label: StepLabel | None) -> str:
-    if label is None or label.interval is None:
-        return "not measured"
-    low, high = label.interval
-    return f"{label.successes}/{label.trials} {low:.2f}-{high:.2f}"
-
-
-def _belief(label: StepLabel | None) -> str:
-    """Posterior probability of being the first error, and the posterior mean of V, if the labeler has them."""
-    if label is None or label.belief is None:
-        return ""
-    return f"p(error) {label.belief.p_error:.2f}  V {label.belief.value:.2f}  "
-
-
-def _opinion(verdict: Verdict) -> str:
-    if verdict.abstained:
-        return f"  {verdict.labeler}: abstains ({verdict.reason})"
-    return f"  {verdict.labeler}: " + ("no error" if verdict.first_error is None else f"step {verdict.first_error + 1}")
+def _solution(solution: SolutionView) -> str:
+    """A row for each step, with the facts that are known of any; their long forms are in the viewer."""
+    facts = [{name: value.partition(" (")[0] for name, value in step.facts} for step in solution.steps]
+    shown = [name for name in COLUMNS if any(name in known for known in facts)]
+    rows = [
+        (
+            f"{'>' if step.erring else ' '} {step.number:2}",
+            *(known.get(name, "") for name in shown),
+            f"{'(tool) ' if step.author == 'tool' else ''}{step.text.rstrip()}",
+        )
+        for step, known in zip(solution.steps, facts, strict=True)
+    ]
+    lines = [f"solution {solution.id}: {solution.outcome}, {solution.ending}"]
+    lines.append(table(("step", *(COLUMNS[name] for name in shown), "text"), rows))
+    return "\n".join([*lines, *(f"  {who}: {what}" for who, what in solution.opinions)])

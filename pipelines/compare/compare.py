@@ -14,10 +14,10 @@ from stepforge.pipelines.bench.measure import Array, difference, holm, ratio, re
 from stepforge.pipelines.progress.status import open_run
 from stepforge.pipelines.reports.label_accuracy import Judged, counted
 from stepforge.pipelines.reports.people import known_truth
-from stepforge.pipelines.reports.text import figure, table, with_interval
 from stepforge.pipelines.storage.layout import Layout
 from stepforge.pipelines.storage.shards import read_rows
 from stepforge.pipelines.storage.store import AnyPath
+from stepforge.pipelines.terminal.tables import shown, table
 from stepforge.schemas.errors import BadInput
 from stepforge.schemas.interval import Share, share_of
 from stepforge.schemas.labeled import COMPLETIONS, TOKENS, LabeledProblem, LabeledSolution, Verdict
@@ -172,21 +172,17 @@ def _ratios(a: Array, b: Array) -> tuple[Array, Array]:
 
 def comparison_text(found: Comparison) -> str:
     only = " and ".join(f"{count} only in {run}" for count, run in zip(found.problems_only_in, found.runs, strict=True))
-    rows: list[tuple[str, ...]] = [("", "first", "second", "difference", "95 % interval", "p", "p (Holm)")]
-    for d in found.figures:
-        ends = "-" if d.low is None or d.high is None else f"{d.low:+.3f} to {d.high:+.3f}"
-        numbers = (figure(d.first), figure(d.second), f"{d.difference:+.3f}", ends, f"{d.p:.3f}", f"{d.p_holm:.3f}")
-        rows.append((d.figure, *numbers))
-    lines = [
-        f"first:  {found.runs[0]}",
-        f"second: {found.runs[1]}",
-        f"{found.problems_in_both} problems in both ({only}); differences are second minus first, paired by problem",
-        "",
-        table(rows),
-    ]
+    both = f"{found.problems_in_both} problems in both ({only}); differences are second minus first, paired by problem"
+    rows = (
+        (d.figure, d.first, d.second, f"{d.difference:+.3f}", _ends(d), f"{d.p:.3f}", f"{d.p_holm:.3f}")
+        for d in found.figures
+    )
+    lines = [f"first:  {found.runs[0]}", f"second: {found.runs[1]}", both, ""]
+    lines.append(table(("figure", "first", "second", "difference", "95 % interval", "p", "p (Holm)"), rows))
     if found.same_label is not None:
-        lines += [
-            "",
-            f"{found.same_solutions} solutions have the same text; same label: {with_interval(found.same_label)}",
-        ]
+        lines += ["", f"{found.same_solutions} solutions have the same text; same label: {shown(found.same_label)}"]
     return "\n".join(lines)
+
+
+def _ends(found: Difference) -> str:
+    return "-" if found.low is None or found.high is None else f"{found.low:+.3f} to {found.high:+.3f}"

@@ -7,10 +7,10 @@ from stepforge.pipelines.estimate.forecast import Forecast, RunSize, forecast, r
 from stepforge.pipelines.estimate.pilot import Pilot, run_pilot
 from stepforge.pipelines.estimate.sample import Sample, draw
 from stepforge.pipelines.progress.snapshot import duration
-from stepforge.pipelines.reports.text import table
 from stepforge.pipelines.run.cluster import loads_from_hub, start_ray, stop_ray
 from stepforge.pipelines.run.stopping import Stopping
 from stepforge.pipelines.settings.run_file import RunFile
+from stepforge.pipelines.terminal.tables import table
 from stepforge.schemas.record import Record
 
 NO_LIMIT = 1_000_000
@@ -37,6 +37,9 @@ PRICES = (
     ("engine_seconds_held", "engine-seconds held"),
     ("money", "money"),
 )
+
+
+UNITS = ("per_labeled_step", "per_kept_row")
 
 
 class PilotFacts(Record):
@@ -169,32 +172,29 @@ def estimate_text(estimate: Estimate) -> str:
 
 
 def _totals(figures: Mapping[str, Forecast]) -> str:
-    rows = [("the whole run", "estimate", "95 % interval")]
+    rows = []
     for key, title in TOTALS:
         if key in figures:
             found, as_text = figures[key], duration if key == "seconds" else amount
             rows.append((title, as_text(found.estimate), f"{as_text(found.low)} to {as_text(found.high)}"))
-    return table(rows)
+    return table(("the whole run", "estimate", "95 % interval"), rows)
 
 
 def _parts(figures: Mapping[str, Forecast]) -> str:
     parts = [key.removesuffix(".rollouts") for key in figures if key.startswith(("solve", "label:"))]
-    rows: list[tuple[str, ...]] = [("part of it", *(title for _, title in COSTS))]
-    for part in dict.fromkeys(key for key in parts if "." not in key):
-        rows.append((part, *(spread(figures[f"{part}.{name}"]) for name, _ in COSTS)))
-    return table(rows)
+    rows = ((part, *(spread(figures.get(f"{part}.{name}")) for name, _ in COSTS)) for part in parts if "." not in part)
+    return table(("part of it", *(title for _, title in COSTS)), rows)
 
 
 def _prices(figures: Mapping[str, Forecast]) -> str:
-    rows: list[tuple[str, ...]] = [("price", "per labeled step", "per kept row")]
-    for name, title in PRICES:
-        found = [figures.get(f"{unit}.{name}") for unit in ("per_labeled_step", "per_kept_row")]
-        if any(found):
-            rows.append((title, *(spread(one) if one else "-" for one in found)))
-    return table(rows) if len(rows) > 1 else ""
+    found = ((title, [figures.get(f"{unit}.{name}") for unit in UNITS]) for name, title in PRICES)
+    rows = ((title, *map(spread, both)) for title, both in found if any(both))
+    return table(("price", *(unit.replace("_", " ") for unit in UNITS)), rows)
 
 
-def spread(forecast: Forecast) -> str:
+def spread(forecast: Forecast | None) -> str | None:
+    if forecast is None:
+        return None
     return f"{amount(forecast.estimate)} ({amount(forecast.low)} to {amount(forecast.high)})"
 
 

@@ -4,9 +4,8 @@ import os
 import sys
 from collections.abc import Callable
 
-from rich.console import Console, Group, RenderableType
+from rich.console import Console
 from rich.live import Live
-from rich.table import Table
 from rich.text import Text
 
 from stepforge.pipelines.progress.snapshot import (
@@ -15,9 +14,8 @@ from stepforge.pipelines.progress.snapshot import (
     end_text,
     fill_text,
     progress_line,
-    reasons,
-    rows_text,
     speed_text,
+    stages_text,
 )
 from stepforge.pipelines.run_folder.watched import watched_text
 from stepforge.pipelines.terminal.output import say, visible
@@ -55,40 +53,22 @@ class LiveTable:
     seconds = 1.0
 
     def __init__(self) -> None:
-        """Colors follow ``NO_COLOR``, as rich's console does."""
         self._live = Live(console=Console(stderr=True), auto_refresh=False)
         self._live.start()
 
     def show(self, snapshot: Snapshot) -> None:
-        self._live.update(live_table(snapshot), refresh=True)
+        self._live.update(Text(visible(live_text(snapshot))), refresh=True)
 
     def close(self) -> None:
         """Leave the last table where it is."""
         self._live.stop()
 
 
-def live_table(snapshot: Snapshot) -> RenderableType:
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    for name in ("stage", "shards", "rows", "rejected", "failures"):
-        table.add_column(name, justify="left" if name == "stage" else "right")
-    for name, stage in snapshot.stages.items():
-        rejected, failures = sum(stage.rejected.values()), sum(stage.failures.values())
-        done = Text(f"{stage.shards:,}/{snapshot.shards:,}", style="green" if stage.shards == snapshot.shards else "")
-        failed = Text(f"{failures:,}", style="red" if failures else "")
-        table.add_row(name, done, rows_text(stage), f"{rejected:,}", failed)
-    return Group(table, *(Text(visible(line)) for line in _lines(snapshot)))
-
-
-def _lines(snapshot: Snapshot) -> list[str]:
+def live_text(snapshot: Snapshot) -> str:
     engine = snapshot.engine
     lines = [f"time     {duration(snapshot.elapsed)}, {end_text(snapshot)}", f"engines  {fill_text(engine)}"]
     if speed_text(engine):
         lines.append(f"speed    {speed_text(engine)}")
     if snapshot.watched.solved or snapshot.watched.continued:
         lines.append(f"watched  {watched_text(snapshot.watched)}")
-    for kind in ("rejected", "failures"):
-        for name, stage in snapshot.stages.items():
-            text = reasons(getattr(stage, kind))
-            if text:
-                lines.append(f"{kind} {name}: {text}")
-    return lines
+    return "\n".join([stages_text(snapshot.stages, snapshot.shards), *lines])

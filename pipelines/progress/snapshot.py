@@ -11,6 +11,7 @@ from stepforge.pipelines.run_folder.watched import Watched
 from stepforge.pipelines.storage.layout import ShardStage
 from stepforge.pipelines.storage.regular_files import read_small
 from stepforge.pipelines.storage.store import AnyPath
+from stepforge.pipelines.terminal.tables import reasons, table
 from stepforge.schemas.record import Record
 
 PROGRESS_FILE = "progress.json"
@@ -18,8 +19,6 @@ LATEST = 1e10
 """Seconds of a time or duration that can be shown as a date."""
 SILENT_SECONDS = 30
 """Seconds after which requests in flight without any answer are reported."""
-REASONS = 6
-"""Number of reasons listed; the others are counted together."""
 
 
 class Speed(Record):
@@ -157,15 +156,15 @@ def rate(per_second: float) -> str:
     return f"{per_second:,.0f}" if per_second >= 9.5 or per_second == 0 else f"{per_second:.2g}"
 
 
-def rows_text(stage: StageTotal) -> str:
-    return f"{stage.rows_out:,}" if stage.rows_in == stage.rows_out else f"{stage.rows_out:,} of {stage.rows_in:,}"
-
-
-def reasons(counts: Mapping[str, int]) -> str:
-    ranked = sorted(counts.items(), key=lambda item: -item[1])
-    named = [f"{count:,} {reason}" for reason, count in ranked[:REASONS]]
-    rest = sum(count for _, count in ranked[REASONS:])
-    return ", ".join([*named, *([f"{rest:,} for other reasons"] if rest else [])])
+def stages_text(stages: Mapping[ShardStage, StageTotal], shards: int) -> str:
+    """Return a table of the stages, and under it why rows were lost."""
+    rows, lines = [], []
+    for name, stage in stages.items():
+        lost = {"rejected": stage.rejected, "failures": stage.failures}
+        numbers = (stage.rows_in, stage.rows_out, *(sum(counts.values()) for counts in lost.values()))
+        rows.append((name, f"{stage.shards:,}/{shards:,}", *numbers))
+        lines += [f"{kind} {name}: {reasons(counts)}" for kind, counts in lost.items() if counts]
+    return "\n".join([table(("stage", "shards", "rows in", "rows out", "rejected", "failures"), rows), *lines])
 
 
 def duration(seconds: float) -> str:

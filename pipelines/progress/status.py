@@ -6,10 +6,9 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Literal
 
-from stepforge.pipelines.progress.snapshot import Snapshot, duration, end_text, engine_text, read_snapshot, reasons
+from stepforge.pipelines.progress.snapshot import Snapshot, duration, end_text, engine_text, read_snapshot, stages_text
 from stepforge.pipelines.reports.records import Report
 from stepforge.pipelines.reports.report import measured, save_report
-from stepforge.pipelines.reports.text import table
 from stepforge.pipelines.run_folder.ledger import StageTotal, build_ledger, committed_reports, save_ledger, stage_totals
 from stepforge.pipelines.run_folder.lock import is_held, only_driver
 from stepforge.pipelines.run_folder.plan import read_plan
@@ -92,11 +91,7 @@ def _command(layout: Layout) -> str:
 
 
 def status_text(status: RunStatus) -> str:
-    rows: list[tuple[str, ...]] = [("stage", "shards", "rows in", "rows out", "rejected", "failures")]
-    for stage, total in status.stages.items():
-        lost = [reasons(counts) or "0" for counts in (total.rejected, total.failures)]
-        rows.append((stage, f"{total.shards}/{status.shards}", str(total.rows_in), str(total.rows_out), *lost))
-    lines = [f"{status.folder}: {status.state}", "", table(rows), ""]
+    lines = [f"{status.folder}: {status.state}", "", stages_text(status.stages, status.shards), ""]
     return "\n".join([*lines, *_driver_lines(status)]).rstrip()
 
 

@@ -9,8 +9,8 @@ from markupsafe import Markup
 
 from stepforge.pipelines.reports.charts import NARROW, Bar, Plane, Point, Size, bars, count_bars, share_bars
 from stepforge.pipelines.reports.records import Calibration, Report
-from stepforge.pipelines.reports.text import with_interval as with_decimals
 from stepforge.pipelines.run_folder.sessions import SessionFigures, TimelineFigures
+from stepforge.pipelines.terminal.tables import with_interval as with_decimals
 from stepforge.schemas.interval import Share, share_of
 
 STAGES = {
@@ -28,11 +28,14 @@ PAIRS = Size(NARROW.width, 196, 64)
 """Space for the names of two labelers."""
 
 
+Row = tuple[object, ...]
+
+
 class Figure(NamedTuple):
     svg: Markup
     text: str
     """A sentence with the main numbers."""
-    table: tuple[tuple[str, ...], ...]
+    table: tuple[Row, ...]
     """Its numbers as a table; the first row is the header."""
 
 
@@ -40,7 +43,7 @@ percent = "{:.1%}".format
 with_interval = partial(with_decimals, form=".1%")
 
 
-def _bars(title: str, data: Sequence[Bar], text: str, table: Sequence[tuple[str, ...]], size: Size = NARROW) -> Figure:
+def _bars(title: str, data: Sequence[Bar], text: str, table: Sequence[Row], size: Size = NARROW) -> Figure:
     return Figure(Markup(bars(title, data, size)), text, tuple(table))  # noqa: S704 charts escape their texts
 
 
@@ -51,19 +54,19 @@ def _diagonal(
     plane = Plane(title, axes, (1, 1))
     plane.diagonal()
     plane.points([Point(said, true.share, true.low, true.high) for said, _, true in bins])
-    table = [(f"{said:.2f}", f"{count:,}", with_interval(true)) for said, count, true in bins]
-    return Figure(Markup(plane.svg), text, (head, *table))  # noqa: S704
+    return Figure(Markup(plane.svg), text, (head, *bins))  # noqa: S704
 
 
 def funnel(report: Report) -> Figure:
-    data, table = [], [("came this far", "of", "count", "lost here")]
+    data: list[Bar] = []
+    table: list[Row] = [("came this far", "of", "count", "lost here")]
     planned = next((total.rows_in for total in report.stages.values()), 0)
     for stage, name in STAGES.items():
         total = report.stages.get(stage)
         if total is not None and planned:
             lost = total.rows_in - total.rows_out
             data.append(Bar(name, total.rows_out / planned, note=f"{total.rows_out:,}", other=lost / planned))
-            table.append((name, "problems", f"{total.rows_out:,}", f"{lost:,}"))
+            table.append((name, "problems", total.rows_out, lost))
     solutions = report.solutions
     decided = solutions.labeled - sum(solutions.abstained.values())
     for name, count, before in (
@@ -73,7 +76,7 @@ def funnel(report: Report) -> Figure:
     ):
         whole = max(solutions.labeled, 1)
         data.append(Bar(name, count / whole, note=f"{count:,}", other=(before - count) / whole))
-        table.append((name, "solutions", f"{count:,}", f"{before - count:,}"))
+        table.append((name, "solutions", count, before - count))
     last = report.stages["curate"].rows_out if "curate" in report.stages else 0
     text = (
         f"Of {planned:,} problems {last:,} passed all stages. They have {solutions.labeled:,} "
@@ -93,11 +96,11 @@ def accuracy(report: Report, truth: str) -> Figure | None:
     if not shares:
         return None
     data = share_bars((name, s) for name, (s, _) in shares.items())
-    table = [("labeler", "first error named exactly", "wrong solutions", "right solutions left clean")]
+    table: list[Row] = [("labeler", "first error named exactly", "wrong solutions", "right solutions left clean")]
     for name, (share, f) in shares.items():
         left = round(f.correct_solution_accuracy * f.correct_solutions) if f.correct_solution_accuracy else 0
         clean = share_of(left, f.correct_solutions)
-        table.append((name, with_interval(share), f"{f.wrong_solutions:,}", with_interval(clean)))
+        table.append((name, share, f.wrong_solutions, clean))
     best = max(data, key=lambda bar: bar.value)
     text = (
         "Share of solutions with a wrong answer in which the labeler names the same first wrong step as "
@@ -111,11 +114,9 @@ def agreement(report: Report) -> Figure | None:
     pairs = [a for a in report.shape.agreement if a.same is not None]
     if not pairs:
         return None
-    table = [("labelers", "same verdict", "solutions", "same step", "where either finds one")]
+    table: list[Row] = [("labelers", "same verdict", "solutions", "same step", "where either finds one")]
+    table += [(", ".join(a.labelers), a.same, a.both_decide, a.same_step, a.either_finds_error) for a in pairs]
     data = share_bars((", ".join(a.labelers), a.same_step) for a in pairs)
-    for a in pairs:
-        same = (with_interval(a.same), f"{a.both_decide:,}", with_interval(a.same_step), f"{a.either_finds_error:,}")
-        table.append((", ".join(a.labelers), *same))
     text = "Neither of any two labelers finds a wrong step. "
     if data:
         shares = [bar.value for bar in data]
@@ -151,8 +152,7 @@ def values(report: Report) -> Figure | None:
     by_bin = {b.low: b for b in found}
     bins = [(f"{i / 10:.1f} to {(i + 1) / 10:.1f}", by_bin.get(i / 10)) for i in range(10)]
     data = count_bars((name, b.steps if b else 0) for name, b in bins)
-    table = [("value", "steps", "mean width of the interval")]
-    table += [(name, f"{b.steps:,}", f"{b.mean_width:.2f}") if b else (name, "0", "-") for name, b in bins]
+    table = [("value", "steps", "mean width of the interval"), *((n, b.steps, b.mean_width) for n, b in bins if b)]
     steps = sum(b.steps for b in found)
     width = sum(b.mean_width * b.steps for b in found) / steps
     low = sum(b.steps for b in found if b.low < 0.2)
@@ -171,8 +171,8 @@ def positions(report: Report) -> Figure | None:
     labeled, true = sum(p.labeled for p in found), sum(p.true for p in found)
     names = [f"step {p.step}" if p.step < len(found) or p.step < 20 else f"step {p.step} on" for p in found]
     data = count_bars((name, p.labeled) for name, p in zip(names, found, strict=True))
-    table = [("first wrong step", "by the labels", "by the oracle")]
-    table += [(name, f"{p.labeled:,}", f"{p.true:,}" if true else "-") for name, p in zip(names, found, strict=True)]
+    table: list[Row] = [("first wrong step", "by the labels", "by the oracle")]
+    table += [(name, p.labeled, p.true if true else None) for name, p in zip(names, found, strict=True)]
     seen = accumulate(p.labeled for p in found)
     middle = next(p.step for p, count in zip(found, seen, strict=True) if 2 * count >= labeled)
     oracle = f" The oracle finds one in {true:,}, including those with a right answer." if true else ""
@@ -184,8 +184,8 @@ def balance(report: Report) -> Figure:
     steps = report.shape.steps
     labeled = steps.get("right", 0) + steps.get("wrong", 0)
     data = count_bars(steps.items())
-    table = [("steps or solutions", "count"), *((f"steps: {n}", f"{c:,}") for n, c in steps.items())]
-    table += [(f"solutions: answer {name}", f"{count:,}") for name, count in sorted(report.shape.solutions.items())]
+    table: list[Row] = [("steps or solutions", "count"), *((f"steps: {name}", count) for name, count in steps.items())]
+    table += [(f"solutions: answer {name}", count) for name, count in sorted(report.shape.solutions.items())]
     share = steps.get("wrong", 0) / labeled if labeled else 0
     text = f"{labeled:,} steps have a label" + (
         f"; {percent(share)} of them are wrong. A model that calls every step right is right in {percent(1 - share)}, "
@@ -211,13 +211,10 @@ def costs(report: Report) -> Figure | None:
     solutions = report.solutions.labeled
     if not spent or not solutions:
         return None
-    data = []
-    table = [("labeler", "rollouts per solution", "generated tokens per solution", "tokens per exact first error")]
-    for name, cost in spent.items():
-        f, tokens = report.labelers.get(name), cost.generated_tokens / solutions
-        each = f.generated_tokens_per_correct_first_error if f else None
-        data.append(Bar(name, tokens, note=f"{tokens:,.0f}"))
-        table.append((name, f"{cost.rollouts / solutions:.1f}", data[-1].note, "-" if each is None else f"{each:,.0f}"))
+    tokens = {name: cost.generated_tokens / solutions for name, cost in spent.items()}
+    data = [Bar(name, each, note=f"{each:,.0f}") for name, each in tokens.items()]
+    table: list[Row] = [("labeler", "rollouts per solution", "generated tokens per solution")]
+    table += [(name, cost.rollouts / solutions, tokens[name]) for name, cost in spent.items()]
     most = max(data, key=lambda bar: bar.value)
     text = (
         f"Generated tokens that each labeler spent per solution; {most.name} spent most, {most.note}. "
@@ -250,8 +247,7 @@ def _course(session: SessionFigures, line: TimelineFigures, engines: int) -> Ite
     ):
         plane = Plane(title, (f"{unit} since the session began", ""), (end, max([*heights, 1e-9])))
         plane.steps(heights, width)
-        table = [(unit, title.lower())]
-        table += [(f"{i * width:.3g}", f"{height:,.2f}") for i, height in enumerate(heights)]
+        table = [(unit, title.lower()), *((f"{i * width:.3g}", height) for i, height in enumerate(heights))]
         text = (
             f"{title} over a session of {session.seconds:,.0f} s, {what.format(mean)} on average, including "
             "startup and export. A shard's work is spread evenly over the time it took."

@@ -17,20 +17,20 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from stepforge.pipelines.report_page import figures
-from stepforge.pipelines.reports.card.front_matter import settings_text
+from stepforge.pipelines.reports.card.front_matter import identity_rows, settings_text
 from stepforge.pipelines.reports.card.safe_text import shortened
-from stepforge.pipelines.reports.examples import REASONS, ChosenSolution
+from stepforge.pipelines.reports.examples import ChosenSolution
+from stepforge.pipelines.reports.problem_view import SolutionView, solution_view
 from stepforge.pipelines.reports.records import Report
-from stepforge.pipelines.reports.text import figure, report_text
+from stepforge.pipelines.reports.sections import losses, sections
 from stepforge.pipelines.settings.run_file import RunFile
 from stepforge.pipelines.storage.layout import Layout
 from stepforge.pipelines.storage.shards import read_row
 from stepforge.pipelines.storage.store import AnyPath, write_text
+from stepforge.pipelines.terminal import tables
 from stepforge.pipelines.terminal.output import visible
-from stepforge.pipelines.viewer.problem_view import SolutionView, solution_view
 from stepforge.schemas.labeled import LabeledProblem
 from stepforge.schemas.problem import Problem
-from stepforge.schemas.rollout import SUPPLIED
 
 LONGEST_TEXT = 1500
 """Characters shown of a question or a step."""
@@ -44,15 +44,6 @@ class Shown(NamedTuple):
     why: str
     problem: Problem
     solution: SolutionView
-
-
-class LostReason(NamedTuple):
-    stage: str
-    how: str
-    reason: str
-    problems: int
-    examples: tuple[tuple[str, str], ...]
-    """Id of a problem, and the beginning of its question or of the error."""
 
 
 def write_page(run: RunFile, layout: Layout, report: Report) -> AnyPath:
@@ -75,9 +66,8 @@ def page(run: RunFile, layout: Layout, report: Report) -> str:
         lstrip_blocks=True,
         finalize=lambda value: visible(value) if type(value) is str else value,
     )
-    environment.filters |= {"figure": figure, "interval": figures.with_interval, "percent": figures.percent}
+    environment.filters |= {"fig": tables.shown, "interval": figures.with_interval, "percent": figures.percent}
     environment.filters["cut"] = lambda text: shortened(text, LONGEST_TEXT)
-    environment.filters["date"] = lambda seconds: f"{datetime.fromtimestamp(seconds, UTC):%B %-d, %Y, %H:%M} UTC"
     script = _script() if any(FORMULA.search(text) for one in shown for text in _texts(one)) else ""
     style = _style(script != "")
     return environment.get_template("report.html").render(
@@ -85,14 +75,10 @@ def page(run: RunFile, layout: Layout, report: Report) -> str:
         style=style,
         script=script,
         digests={"style": _digest(style), "script": _digest(script) if script else ""},
-        identity=report.policy.identity,
-        supplied=SUPPLIED,
-        sources=[part.label if hasattr(part, "label") else part.kind for part in run.generate],
-        labelers=[part.name for part in run.label],
-        engine=run.engine.kind,
+        facts=list(_facts(run, report)),
         settings=settings_text(run),
-        text=report_text(report, layout.folder),
-        lost=list(_lost(report)),
+        sections=sections(report),
+        losses=list(losses(report)),
         shown=shown,
         funnel=figures.funnel(report),
         against=[f for truth in ("oracle", "people") if (f := figures.accuracy(report, truth))],
@@ -116,16 +102,14 @@ def _texts(one: Shown) -> Iterator[str]:
     yield from (opinion for _, opinion in one.solution.opinions)
 
 
-def _lost(report: Report) -> Iterator[LostReason]:
-    """Yield a stage's most common reasons, then how many problems were lost for all others."""
-    for stage, total in report.stages.items():
-        for how, counts in (("rejected", total.rejected), ("failed", total.failures)):
-            ranked = sorted(counts.items(), key=lambda item: -item[1])
-            for reason, count in ranked[:REASONS]:
-                found = [e for e in report.losses if e.stage == stage and e.reason == reason]
-                yield LostReason(stage, how, reason, count, tuple((e.problem_id, e.text) for e in found))
-            if rest := ranked[REASONS:]:
-                yield LostReason(stage, how, f"{len(rest)} rarer reasons", sum(count for _, count in rest), ())
+def _facts(run: RunFile, report: Report) -> Iterator[tuple[object, ...]]:
+    """What was run: names and values."""
+    yield from identity_rows(report)
+    yield "problems from", ", ".join(part.label if hasattr(part, "label") else part.kind for part in run.generate)
+    yield "labelers", ", ".join(part.name for part in run.label)
+    if sessions := report.cost.sessions:
+        for name, seconds in (("began", sessions[0].began), ("ended", sessions[-1].began + sessions[-1].seconds)):
+            yield name, f"{datetime.fromtimestamp(seconds, UTC):%B %-d, %Y, %H:%M} UTC"
 
 
 def _static(name: str) -> Traversable:

@@ -18,6 +18,7 @@ from starlette.types import ASGIApp
 
 from stepforge.labelers import speaking
 from stepforge.pipelines.progress.status import open_run
+from stepforge.pipelines.reports.problem_view import view_of
 from stepforge.pipelines.run_folder.failures import lost_problems
 from stepforge.pipelines.run_folder.lock import is_held
 from stepforge.pipelines.run_folder.row_index import STATES
@@ -29,14 +30,12 @@ from stepforge.pipelines.storage.shards import read_row
 from stepforge.pipelines.storage.store import AnyPath
 from stepforge.pipelines.viewer.catalog import Address, Catalog, address_of
 from stepforge.pipelines.viewer.listing import PAGE, PATIENCE, Listing, ListQuery, asked_for
-from stepforge.pipelines.viewer.problem_view import view_of
 from stepforge.pipelines.viewer.questions import model_of, questions_about
 from stepforge.pipelines.viewer.review_pages import ReviewDesk, review_routes
 from stepforge.pipelines.viewer.session import BrowserSession
 from stepforge.pipelines.viewer.tree_view import tree_of
 from stepforge.schemas.errors import BadInput, RunFailed
 from stepforge.schemas.labeled import LabeledProblem
-from stepforge.schemas.problem import Problem
 
 HERE = Path(__file__).parent
 BODY_BYTES = 64 << 10
@@ -88,14 +87,13 @@ class Viewer:
 
     def problem(self, request: Request) -> Response:
         address, row, about = self._row(request)
-        problem_id = row.id if isinstance(row, Problem) else row.problem.id
-        view = view_of(row, str(lost_problems(self.layout, address.shard).get(problem_id, "")))
+        view = view_of(row, lost_problems(self.layout, address.shard))
         wrong = (i for i, solution in enumerate(view.solutions, 1) if solution.outcome == "wrong")
         return self.html(
             "problem",
             view=view,
             has_tree=isinstance(row, LabeledProblem),
-            said=self.desk.said_of(problem_id),
+            said=self.desk.said_of(view.problem.id),
             asked=next(wrong, 1),  # right solutions are rarely asked about
             **about,
         )

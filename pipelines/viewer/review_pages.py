@@ -12,12 +12,12 @@ from starlette.responses import HTMLResponse, JSONResponse, RedirectResponse, Re
 from starlette.routing import Route
 
 from stepforge.labelers.people_rule import digest_up_to
+from stepforge.pipelines.reports.problem_view import solution_view
 from stepforge.pipelines.review.agreement import disputed, place_of_step, review_figures
 from stepforge.pipelines.review.condensed import read_condensed
 from stepforge.pipelines.review.findings import add_findings, finding_on, read_findings
 from stepforge.pipelines.review.queue import QueueItem, doubt_of, read_queue, row_of
 from stepforge.pipelines.storage.layout import Layout
-from stepforge.pipelines.viewer.problem_view import solution_view
 from stepforge.schemas.errors import RunFailed
 from stepforge.schemas.labeled import LabeledProblem, LabeledSolution
 from stepforge.schemas.record import Record

@@ -14,6 +14,7 @@ from stepforge.pipelines.reports.card.contents import SESSIONS
 from stepforge.pipelines.reports.records import Report
 from stepforge.pipelines.settings.run_file import RunFile, problem_sets
 from stepforge.pipelines.storage.layout import Layout
+from stepforge.schemas.rollout import SUPPLIED
 
 if TYPE_CHECKING:
     from huggingface_hub import DatasetCardData
@@ -74,9 +75,10 @@ def _config(name: str, layout: Layout, *, first: bool) -> Mapping[str, object]:
 
 def identity_rows(report: Report) -> list[tuple[object, ...]]:
     policy = report.policy.identity.model_dump() if report.policy.identity else {}
-    policy["model"] = name_only(policy.get("model", "-"))
+    model = policy.get("model", "-")
+    policy["model"] = "none: the solutions were supplied" if model == SUPPLIED else name_only(model)
     wanted = ("model", "digest", "engine", "engine_version", "temperature", "top_p", "max_tokens")
-    rows: list[tuple[object, ...]] = [(name.replace("_", " "), policy.get(name, "-")) for name in wanted]
+    rows: list[tuple[object, ...]] = [(name.replace("_", " "), str(policy.get(name, "-"))) for name in wanted]
     return [
         *rows,
         *([("policies", ", ".join(map(name_only, report.policy.several)))] if report.policy.several else []),

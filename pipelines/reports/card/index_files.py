@@ -18,10 +18,10 @@ from stepforge.pipelines.reports.card.contents import Contents
 from stepforge.pipelines.reports.card.front_matter import exports_with_rows, licenses_of, tags_of
 from stepforge.pipelines.reports.card.sections import BIBTEX, LIMITS, decontamination
 from stepforge.pipelines.reports.records import Report
-from stepforge.pipelines.reports.text import with_interval
 from stepforge.pipelines.settings.run_file import RunFile
 from stepforge.pipelines.storage.layout import Layout
 from stepforge.pipelines.storage.shards import file_metadata
+from stepforge.pipelines.terminal.tables import shown
 
 CROISSANT = "croissant.json"
 PARQUET = "application/vnd.apache.parquet"
@@ -96,10 +96,10 @@ def _responsible_ai(run: RunFile, report: Report, contents: Contents) -> Mapping
 
 
 def _noise(report: Report) -> str:
-    shown = next(iter(report.audit.values()), None)
-    if shown is None or shown.solutions_labeled_exactly is None:
+    audit = next(iter(report.audit.values()), None)
+    if audit is None or audit.solutions_labeled_exactly is None:
         return "Not measured: no problem has a known truth for every step."
-    return f"By the known truth, {with_interval(shown.solutions_labeled_exactly)} of solutions are labeled exactly."
+    return f"By the known truth, {shown(audit.solutions_labeled_exactly)} of solutions are labeled exactly."
 
 
 def _described(export: AnyExport, layout: Layout) -> tuple[list[Node], list[Node]]:

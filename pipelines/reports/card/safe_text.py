@@ -7,6 +7,7 @@ import re
 from collections.abc import Sequence
 
 from stepforge.pipelines.terminal.output import visible
+from stepforge.pipelines.terminal.tables import shown
 
 LONGEST = 2000
 """Characters of a text that are shown."""
@@ -38,5 +39,5 @@ def shortened(text: str, most: int) -> str:
 
 def table(head: tuple[str, ...], rows: Sequence[tuple[object, ...]]) -> str:
     """Return a Markdown table; cells are escaped, the head is ours."""
-    lines = [head, ("---",) * len(head), *(tuple(cell(value) for value in row) for row in rows)]
+    lines = [head, ("---",) * len(head), *(tuple(cell(shown(value)) for value in row) for row in rows)]
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)

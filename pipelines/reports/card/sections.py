@@ -12,8 +12,9 @@ from stepforge.pipelines.reports.card.contents import CardExample, Contents
 from stepforge.pipelines.reports.card.front_matter import identity_rows, settings_text
 from stepforge.pipelines.reports.card.safe_text import cell, fenced, shortened, table
 from stepforge.pipelines.reports.card.training_notes import training_note
-from stepforge.pipelines.reports.records import LabelerFigures, Report
-from stepforge.pipelines.reports.text import audit_rows, error_sets_text, figure, reviewed_text, with_interval
+from stepforge.pipelines.reports.problem_view import opinion
+from stepforge.pipelines.reports.records import Report
+from stepforge.pipelines.reports.sections import Section, audit, cost, labels, lost, pairs, reviewed
 from stepforge.pipelines.settings.run_file import RunFile
 from stepforge.schemas.labeled import LabeledSolution
 
@@ -46,15 +47,12 @@ def _template() -> Template:
         lstrip_blocks=True,
         keep_trailing_newline=True,
     )
-    environment.filters |= {"cell": cell, "fenced": fenced, "interval": with_interval, "per": _per}
-    environment.filters |= {"percent": _percent, "shown": example_text}
-    environment.globals |= {"table": table, "audit_rows": audit_rows, "error_sets_text": error_sets_text}
+    environment.filters |= {"cell": cell, "fenced": fenced, "percent": _percent, "shown": example_text}
+    environment.globals |= {"table": table, "section": _section}
     return environment.get_template("card.md")
 
 
 def body(run: RunFile, report: Report, contents: Contents, figures: Mapping[str, str]) -> str:
-    cost, steps = report.cost, contents.labeled_steps.total()
-    reviewed = reviewed_text(report)
     filled = [export for export in run.export if report.exports[export.name].total]  # only these can be loaded
     return _template().render(
         report=report,
@@ -62,7 +60,7 @@ def body(run: RunFile, report: Report, contents: Contents, figures: Mapping[str,
         figures=figures,
         solutions=sum(counts["solutions"] for counts in contents.domains.values()),
         labelers=[part.name for part in speaking(run.label)],
-        reviewed=f" {reviewed[0].upper()}{reviewed[1:]}; their verdicts are called `people`." if reviewed else "",
+        reviewed="".join(f" P{line[1:]}; their verdicts are called `people`." for line in reviewed(report)),
         data_sets=[
             (name, entry.rows["train"], entry.rows["test"], training_note(export).about)
             for export, (name, entry) in zip(run.export, report.exports.items(), strict=True)
@@ -76,23 +74,17 @@ def body(run: RunFile, report: Report, contents: Contents, figures: Mapping[str,
             for name, counts in sorted(slices.items())
         ],
         near=list(_near_copies(report)),
-        rates=[(name, *_rates(figures)) for name, figures in report.labelers.items() if name != "oracle"],
-        steps=steps,
-        engine_seconds=sum(total.engine_seconds for total in report.stages.values()),
-        spent=[
-            (name, c.rollouts, c.generated_tokens, _per(c.rollouts, steps), _per(c.generated_tokens, steps))
-            for name, c in cost.labelers.items()
-        ],
-        prices=[(name, e.total, _per(cost.generated_tokens, e.total)) for name, e in report.exports.items()],
+        oracle=(
+            audit("label audit (curated)", report.audit),
+            labels("labels, before curation", {n: f for n, f in report.labelers.items() if n != "oracle"}),
+            pairs(report),
+        ),
+        people=audit("label audit (people)", report.people_audit, report.people_sets),
+        cost=cost(report),
         identity=identity_rows(report),
         settings=settings_text(run),
         sources=[source_of(part) for part in run.generate],
-        dropped=[
-            (stage, reason, count)
-            for stage, total in report.stages.items()
-            for counts in (total.rejected, total.failures)
-            for reason, count in counts.items()
-        ],
+        lost=lost(report),
         decontamination=decontamination(run),
         limits=LIMITS,
         bibtex=BIBTEX,
@@ -107,17 +99,12 @@ def _near_copies(report: Report) -> Iterator[tuple[float, str]]:
         yield found.near_copies_but_for_numbers, "whatever the numbers"
 
 
-def _rates(found: LabelerFigures) -> tuple[str, ...]:
-    shares = (found.first_error_accuracy, found.correct_solution_accuracy, found.processbench_f1)
-    return tuple(map(figure, (*shares, found.generated_tokens_per_correct_first_error)))
+def _section(section: Section) -> str:
+    return "\n\n".join([*([table(section.head, section.rows)] if section.rows else []), *map(cell, section.notes)])
 
 
 def _percent(share: float, digits: int = 0) -> str:
     return f"{share:.{digits}%}"
-
-
-def _per(amount: float, count: int) -> str:
-    return figure(amount / count) if count else "-"
 
 
 def decontamination(run: RunFile) -> str:
@@ -149,11 +136,6 @@ def _example_steps(solution: LabeledSolution) -> str:
 
 
 def _verdict(example: CardExample) -> str:
-    rollout, verdict, truth = example.solution.rollout, example.solution.verdict, example.truth
-    said = _named(verdict.first_error)
-    known = "" if truth.abstained else f"; the truth: {_named(truth.first_error)}"
-    return f"final answer {rollout.outcome}; {verdict.labeler}: {said}{known}"
-
-
-def _named(error: int | None) -> str:
-    return "no wrong step" if error is None else f"first wrong step {error + 1}"
+    verdicts = [example.solution.verdict, *([] if example.truth.abstained else [example.truth])]
+    said = (f"{verdict.labeler}: {opinion(verdict)}" for verdict in verdicts)
+    return "; ".join((f"final answer {example.solution.rollout.outcome}", *said))

@@ -87,7 +87,7 @@ def test_steps_are_counted_from_one_for_people_and_from_zero_in_data(run: Layout
 
 
 def test_a_problem_without_truth_does_not_mention_an_oracle(run: Layout) -> None:
-    text = problem_text(Found(read_shard(run.shard("label", 0), LabeledProblem)[1], None))
+    text = problem_text(Found(read_shard(run.shard("label", 0), LabeledProblem)[1], {}))
     assert "math_shepherd: step" in text
     assert "oracle" not in text
     assert "difficulty" not in text

@@ -1,7 +1,6 @@
 """Progress as a line, a live table and JSON; what is printed at the end."""
 
 import contextlib
-import io
 import json
 import os
 import pty
@@ -10,11 +9,10 @@ import sys
 from pathlib import Path
 
 import pytest
-from rich.console import Console
 from run_states import RUN, Clock, counters, fed, report, snapshot
 
 from stepforge.pipelines.progress.engine_meter import EngineMeter
-from stepforge.pipelines.progress.live_table import Lines, LiveTable, live_table, view_of
+from stepforge.pipelines.progress.live_table import Lines, LiveTable, live_text, view_of
 from stepforge.pipelines.progress.snapshot import (
     EngineProgress,
     Snapshot,
@@ -24,10 +22,10 @@ from stepforge.pipelines.progress.snapshot import (
     fill_text,
     progress_line,
     rate,
-    reasons,
 )
 from stepforge.pipelines.run_folder.ledger import StageTotal, price, stage_totals
 from stepforge.pipelines.storage.layout import SHARD_STAGES
+from stepforge.pipelines.terminal.tables import reasons
 
 FILL = "96 of 512 running, 7 waiting, busy 98%, 1 of 2 engines not answering"
 SPEED = "41 rollouts/s (mean 38), 4,210 tokens/s (mean 3,980), 63% of prompt tokens cached, 1,234 canceled"
@@ -42,25 +40,12 @@ def test_a_line_says_everything() -> None:
     assert "end unknown yet" in progress_line(snapshot(seconds_left=None))
 
 
-def rendered(**options: object) -> str:
-    console = Console(file=io.StringIO(), force_terminal=True, width=120, **options)  # type: ignore[arg-type]
-    console.print(live_table(snapshot()))
-    file = console.file
-    assert isinstance(file, io.StringIO)
-    return file.getvalue()
-
-
-def test_the_live_table_says_everything(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("NO_COLOR", "1")
-    monkeypatch.setenv("TERM", "xterm")
-    text = rendered()
-    for part in ("4/4", "2/4", "33 of 40", "1 min 15 s, about 1 h 6 min left", FILL, SPEED):
+def test_the_live_view_says_everything() -> None:
+    text = live_text(snapshot())
+    for part in ("4/4", "2/4", "40       33        7         0", "1 min 15 s, about 1 h 6 min left", FILL, SPEED):
         assert part in text
     assert "rejected vet: 7 difficulty: too hard" in text
     assert "failures label: 1 TimeoutError" in text
-    assert not any(f"\x1b[{color}m" in text for color in (31, 32))
-    monkeypatch.delenv("NO_COLOR")
-    assert "\x1b[32m" in rendered()
 
 
 def test_which_view_is_taken(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
@@ -86,7 +71,7 @@ def test_a_line_of_json_is_a_snapshot(capsys: pytest.CaptureFixture[str]) -> Non
 def test_words_for_spans_reasons_and_ends() -> None:
     spans = {3.2: "3 s", 61: "1 min 1 s", 120: "2 min", 3_700: "1 h 1 min", 90_000: "1 d 1 h", 59.7: "60 s"}
     assert {seconds: duration(seconds) for seconds in spans} == spans
-    assert reasons({str(i): i for i in range(1, 9)}) == "8 8, 7 7, 6 6, 5 5, 4 4, 3 3, 3 for other reasons"
+    assert reasons({str(i): i for i in range(1, 9)}) == "8 8; 7 7; 6 6; 5 5; 4 4; 3 3; 3 for other reasons"
     done = {stage: StageTotal(shards=4) for stage in SHARD_STAGES}
     assert end_text(snapshot(stages=done)) == "every shard is done"
     assert engine_text(EngineProgress()) == "no engine"

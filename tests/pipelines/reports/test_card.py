@@ -136,9 +136,11 @@ def test_costs_and_composition_are_those_of_the_rows(card: tuple[RunFile, Layout
     rows = [row for part in run.export if part.kind == "stepwise" for row in _rows(layout, part)]
     labels = [label for row in rows for label in row["labels"]]
     assert f"hold {labels.count(True)} steps labeled right and {labels.count(False)} labeled wrong" in text
-    assert f"| stepwise | {len(rows)} |" in text
-    assert f"{len(labels)} steps have a label" in text
-    near = json.loads(layout.report.read_text())["diversity"]["near_copies"]
+    report = json.loads(layout.report.read_text())
+    made = report["exports"]["stepwise"]["rows"]
+    assert sum(made.values()) == len(rows)
+    assert f"| stepwise | {made['train']} | {made['test']} |" in text
+    near = report["diversity"]["near_copies"]
     assert near is None or f"{near:.1%} nearly repeat an earlier question with the same numbers; " in text
 
 

@@ -48,11 +48,11 @@ def test_why_solutions_are_no_rows(done: tuple[Report, Path]) -> None:
     solutions = SolutionFigures(labeled=24, abstained={"too few": 2}, kept=22, repeated=3)
     some = {"solutions": solutions, "stages": {"vet": vet}}
     text = report_text(report.model_copy(update=some), folder)
-    assert (
-        "9 of 20 problems in vet: 5 rejected, difficulty: too hard; 3 rejected, shape: no answer; 1 failed, OSE" in text
-    )
-    assert "2 of 24 solutions have no verdict: 2 too few" in text
-    assert "3 of 22 solutions repeat another one of their problem" in text
+    lines = [" ".join(line.split()) for line in text.splitlines()]
+    assert "problems, rejected in vet 5 20 difficulty: too hard" in lines
+    assert "problems, failed in vet 1 20 OSError" in lines
+    assert "solutions without a verdict 2 24 too few" in lines
+    assert "solutions 3 22 repeat another one of their problem" in lines
     assert "19 of 24 labeled solutions can become rows" in text
 
 
@@ -89,6 +89,6 @@ def test_large_figures_have_separators_and_no_sampling_no_price(done: tuple[Repo
         labelers = {name: figures.model_copy(update={"rollouts_per_solution": rollouts})}
         return report_text(report.model_copy(update={"cost": cost, "labelers": labelers}), folder)
 
-    assert "and 29,288 prompt tokens" in text(2.5)
+    assert "  29,288 " in text(2.5)
     assert "rollouts per solution  2.5" in text(2.5)
     assert "rollouts per solution" not in text(0.0)

@@ -7,7 +7,7 @@ from fakes import EqualGrader, KnownPolicy, a_solution, solved
 
 from stepforge.labelers import MathShepherd
 from stepforge.pipelines.reports.people import ErrorSets, error_sets
-from stepforge.pipelines.reports.text import error_sets_text
+from stepforge.pipelines.reports.sections import error_sets_text
 from stepforge.schemas.labeled import LabeledProblem
 from stepforge.schemas.rollout import PeopleLabel
 

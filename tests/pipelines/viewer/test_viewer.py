@@ -156,7 +156,7 @@ def test_a_problem_shows_counts_beliefs_and_verdicts(client: TestClient, rows: l
         for step, label in zip(solution.rollout.steps, solution.labels, strict=True):
             assert step.text.strip("\n") in page
             if label is not None and label.trials:
-                assert f"{label.successes} of {label.trials} are right" in page
+                assert f"{label.successes} of {label.trials} right, " in page
         if solution.verdict.first_error is not None:
             assert f"step {solution.verdict.first_error + 1} is the first wrong one" in page
     assert page.count('class="solution"') == len(row.solutions)

@@ -1,15 +1,17 @@
-"""A problem as its page shows it: solutions step by step with counts, posteriors, verdicts and the truth."""
+"""A problem as people see it: solutions step by step with counts, posteriors, verdicts and the truth, in words."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
 from stepforge.labelers.oracle import oracle_verdict
-from stepforge.pipelines.commands.show import ending
 from stepforge.pipelines.reports.people import people_verdict
+from stepforge.pipelines.run_folder.failures import Loss
 from stepforge.pipelines.run_folder.rows import Row
 from stepforge.schemas.labeled import LabeledSolution, StepLabel, Verdict
 from stepforge.schemas.problem import Problem
 from stepforge.schemas.rollout import Repair, Rollout, SolvedProblem, Step
+
+WRONG, REPAIRED = "first wrong step", "repaired later"
 
 
 class StepView(NamedTuple):
@@ -19,10 +21,14 @@ class StepView(NamedTuple):
     tone: int | None
     """0 (certainly wrong) to 10 (certainly right up to here); None if unknown."""
     mark: str
-    """The labeler's verdict on it: ``first wrong step``, ``repaired``, ``after it``, or nothing."""
+    """The labeler's verdict on it: ``WRONG``, ``REPAIRED``, ``after it``, or nothing."""
     facts: tuple[tuple[str, str], ...]
     """Name and value of everything known about it."""
     author: str
+
+    @property
+    def erring(self) -> bool:
+        return self.mark in (WRONG, REPAIRED)
 
 
 class SolutionView(NamedTuple):
@@ -44,7 +50,9 @@ class ProblemView(NamedTuple):
     policy: str
 
 
-def view_of(row: Row, loss: str) -> ProblemView:
+def view_of(row: Row, lost: Mapping[str, Loss]) -> ProblemView:
+    """``lost``: why problems did not go through all stages, by id."""
+    loss = str(lost.get(row.id if isinstance(row, Problem) else row.problem.id, ""))
     if isinstance(row, Problem):
         return ProblemView(row, (), loss, (), "")
     if isinstance(row, SolvedProblem):
@@ -73,8 +81,13 @@ def solution_view(problem: Problem, solution: LabeledSolution) -> SolutionView:
             facts.append(("scorer: right", percent(solution.rollout.scores[i])))
         tone = None if (p := beliefs[i]) is None or step.author == "tool" else round(10 * p)
         steps.append(StepView(i + 1, step.text, tone, _mark(i, solution.verdict), tuple(facts), step.author))
-    verdicts = [solution.verdict, *solution.others, *([truth] if truth.classes else []), *([people] if people else [])]
+    verdicts = [*solution.verdicts, *([truth] if truth.classes else []), *([people] if people else [])]
     return _view(solution.rollout, steps, [(v.labeler, opinion(v)) for v in verdicts])
+
+
+def ending(rollout: Rollout) -> str:
+    answer = "no answer" if rollout.answer is None else f"answer {rollout.answer}"
+    return f"{answer}{', cut off at the token limit' if rollout.truncated else ''}"
 
 
 def _view(rollout: Rollout, steps: Iterable[StepView], opinions: Iterable[tuple[str, str]] = ()) -> SolutionView:
@@ -96,7 +109,7 @@ def opinion(verdict: Verdict) -> str:
 
 def _mark(step: int, verdict: Verdict) -> str:
     if verdict.first_error == step:
-        return "repaired later" if verdict.classes and verdict.classes[step] == "repaired" else "first wrong step"
+        return REPAIRED if verdict.classes and verdict.classes[step] == "repaired" else WRONG
     return "after it" if verdict.first_error is not None and step > verdict.first_error else ""
 
 
@@ -113,14 +126,14 @@ def _facts(label: StepLabel | None) -> list[tuple[str, str]]:
     if label.interval is None:
         return [*facts, ("completions", "none with a verdict")]
     low, high = label.interval
-    counted = f"{label.successes} of {label.trials} are right (95 % interval {low:.2f} to {high:.2f})"
     drawn = "" if label.stopping == "fixed" else ", stopped adaptively"
     unknown = f", {label.undetermined} without a verdict" if label.undetermined else ""
-    return [*facts, ("completions", counted + drawn + unknown)]
+    counted = f"{label.successes} of {label.trials} right, {low:.2f} to {high:.2f} (95 % interval{drawn}{unknown})"
+    return [*facts, ("completions", counted)]
 
 
 def _said(i: int, solution: LabeledSolution, truth: Verdict, people: Verdict | None) -> list[tuple[str, str]]:
-    facts = [(v.labeler, "first wrong step") for v in (solution.verdict, *solution.others) if v.first_error == i]
+    facts = [(v.labeler, WRONG) for v in solution.verdicts if v.first_error == i]
     if truth.classes:
         facts.append(("oracle", truth.classes[i]))
     if people is not None and people.classes and people.classes[i] != "unknown":

@@ -1,0 +1,208 @@
+"""The figures of a report as sections, built once: the terminal, the card and the page show the same ones."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import NamedTuple
+
+from stepforge.generators.segmenters import uncut_warning
+from stepforge.pipelines.exports import EXPORTS
+from stepforge.pipelines.exports.chat import Chat
+from stepforge.pipelines.reports.records import AgainstFigures, AuditFigures, ErrorSetFigures, LabelFigures, Report
+from stepforge.pipelines.terminal.tables import shown
+from stepforge.schemas.labeled import Cost
+from stepforge.schemas.rollout import SUPPLIED
+
+LABEL_FIGURES = (
+    ("first_error_accuracy", "first error, exact (wrong answers)"),
+    ("correct_solution_accuracy", "right solutions left clean"),
+    ("processbench_f1", "ProcessBench F1"),
+    ("first_error_within_one", "first error, within one step"),
+    ("first_error_accuracy_all_erroneous", "first error, exact (all erroneous)"),
+    ("processbench_f1_all_erroneous", "F1 over all erroneous"),
+    ("right_answer_wrong_step_recall", "right answer, wrong step: flagged"),
+    ("right_answer_wrong_step_precision", "right answer flagged: truly wrong"),
+    ("first_fatal_accuracy", "first fatal error, exact"),
+    ("step_auc_within_problem", "step AUC within problem"),
+    ("abstained_share", "abstained"),
+    ("rollouts_per_solution", "rollouts per solution"),
+    ("generated_tokens_per_solution", "generated tokens per solution"),
+    ("generated_tokens_per_correct_first_error", "generated tokens per correct first error"),
+)
+OF_THE_POLICY = {part.model_fields["kind"].default for part in EXPORTS if issubclass(part, Chat)}
+"""Exports that hold only what the policy wrote."""
+SAMPLED = ("rollouts", "generated")
+"""Begin the figures left out where nothing was sampled, as in a relabeled run: a zero would look like a free label."""
+
+
+class Section(NamedTuple):
+    head: tuple[str, ...]
+    """The columns; the first is the section's name."""
+    rows: Sequence[tuple[object, ...]] = ()
+    notes: tuple[str, ...] = ()
+    """Lines after the table."""
+
+
+def sections(report: Report) -> list[Section]:
+    judged = any(figures.first_error_places for figures in report.labelers.values())
+    found = [
+        stages(report),
+        Section(
+            ("vetted problems", "solutions", "pass rate"),
+            [(name, one.solutions, one.pass_rate) for name, one in report.policy.pass_rate.items() if one.solutions],
+        ),
+        labels("labels against the oracle" if judged else "labels", report.labelers),
+        Section((), notes=() if judged else tuple(_verdicts(report))),
+        _strata(report),
+        Section((), notes=tuple(reviewed(report))),
+        labels("labels against people", report.people),
+        audit("label audit (people)", report.people_audit, report.people_sets),
+        audit("label audit (curated)", report.audit),
+        pairs(report),
+        data_sets(report),
+        lost(report),
+        cost(report),
+    ]
+    return [section for section in found if section.rows or section.notes]
+
+
+def stages(report: Report) -> Section:
+    notes = [
+        f"failures in {stage}, most often ({count}): {message}"
+        for stage, messages in report.failures.items()
+        for message, count in list(messages.items())[:1]
+    ]
+    watched, uncut = report.watched, report.policy.long_solutions_in_one_step
+    if watched.counts.solved or watched.counts.continued:
+        notes.append(f"watched: {watched.text}")
+    if watched.warning:
+        notes.append(f"warning: {watched.warning}")
+    if uncut:
+        whole = report.policy.pass_rate.get("all")
+        notes.append(f"warning: {uncut_warning(uncut, whole.solutions if whole else 0, 'the segmenter')}")
+    rows = [
+        (name, t.rows_in, t.rows_out, sum(t.rejected.values()), sum(t.failures.values()), round(t.seconds))
+        for name, t in report.stages.items()
+    ]
+    return Section(("stage", "rows in", "rows out", "rejected", "failures", "seconds"), rows, tuple(notes))
+
+
+def labels(name: str, found: Mapping[str, AgainstFigures]) -> Section:
+    """Return the figures that any labeler has, a column for each."""
+    rows: list[tuple[object, ...]] = []
+    for key, title in LABEL_FIGURES:
+        values = [getattr(figures, key, None) for figures in found.values()]
+        if any(values) or (not key.startswith(SAMPLED) and any(value is not None for value in values)):
+            rows.append((title, *values))
+    return Section((name, *found), rows)
+
+
+def _verdicts(report: Report) -> Iterator[str]:
+    """Without a truth: how often the first labeler finds a wrong step, which should follow the final answers."""
+    found = report.shape.solutions
+    if not found or not report.labelers:
+        return
+    parts = []
+    for outcome, name in (("wrong", "a wrong answer"), ("correct", "a right one")):
+        flagged, clean = (found.get(f"{outcome}, {said}", 0) for said in ("wrong step", "no wrong step"))
+        parts.append(f"in {flagged:,} of {flagged + clean:,} solutions with {name}")
+    undecided = sum(count for key, count in found.items() if key.endswith(", abstained"))
+    yield f"{next(iter(report.labelers))} finds a wrong step {' and '.join(parts)}; {undecided:,} have no verdict"
+
+
+def _strata(report: Report) -> Section:
+    found = report.labelers
+    slices = sorted({key for figures in found.values() for key, cell in figures.by.items() if cell.wrong_solutions})
+    rows = [(key, *(_of(figures.by.get(key)) for figures in found.values())) for key in slices]
+    return Section(("first error, exact (of n wrong)", *found), rows)
+
+
+def _of(cell: LabelFigures | None) -> str | None:
+    if cell is None or cell.first_error_accuracy is None:
+        return None
+    return f"{cell.first_error_accuracy:.2f} of {cell.wrong_solutions}"
+
+
+def reviewed(report: Report) -> Iterator[str]:
+    one = report.reviewed
+    if one is not None:
+        of = f" of {report.solutions.labeled} solutions" if report.solutions.labeled else ""
+        withdrawn = f", {one.withdrawn} of them to none" if one.withdrawn else ""
+        changed = "label" if one.changed == 1 else "labels"
+        yield f"people reviewed {one.solutions}{of} and changed {one.changed} {changed}{withdrawn}"
+
+
+def audit(name: str, found: Mapping[str, AuditFigures], sets: Mapping[str, ErrorSetFigures] | None = None) -> Section:
+    rows = [
+        (
+            *(key, f.solutions, f.abstained_share, f.solutions_labeled_exactly),
+            *(f.steps_labeled_right, f.of_these_wrong, f.steps_labeled_wrong, f.of_these_right),
+        )
+        for key, f in found.items()
+    ]
+    head = ("solutions", "abstained", "exact", "steps right", "of these wrong", "steps wrong", "of these right")
+    notes = (f"{labeler}: {error_sets_text(one)}" for labeler, one in (sets or {}).items())
+    return Section((name, *head), rows, tuple(notes))
+
+
+def error_sets_text(found: ErrorSetFigures) -> str:
+    return (
+        f"the steps with a posterior of at least {found.least_posterior:.3f} ({found.mean_size:.1f} of a solution, "
+        f'"no error" counted as one) contain the verdict of people in {shown(found.held)} of '
+        f"{found.measured_on} solutions; {found.level:.0%} was the target, set on {found.calibrated_on} others"
+    )
+
+
+def pairs(report: Report) -> Section:
+    found = report.pairs
+    line = f"step pairs: {found.apart} of {found.first_errors} first errors have a sibling step of clearly higher value"
+    if found.checked:
+        line += f"; right against wrong by the truth {shown(found.chosen_right_rejected_wrong)}"
+        line += f", at the true first error {shown(found.at_the_true_first_error)}"
+    return Section((), notes=(line,) if found.first_errors else ())
+
+
+def data_sets(report: Report) -> Section:
+    identity = report.policy.identity
+    empty = [name for name, e in report.exports.items() if not e.total and e.kind in OF_THE_POLICY]
+    why = "its data trains a policy, and supplied solutions are none of the policy's own"
+    notes = [f"no row in {name}: {why}" for name in empty if identity is not None and identity.model == SUPPLIED]
+    rows = [(name, e.rows["train"], e.rows["test"]) for name, e in report.exports.items()]
+    return Section(("data set", "train", "test"), rows, tuple(notes))
+
+
+def losses(report: Report) -> Iterator[tuple[str, str, str, int]]:
+    """Yield stage, how, reason and count of problems that did not come through, the most common of a stage first."""
+    for stage, total in report.stages.items():
+        for how, counts in (("rejected", total.rejected), ("failed", total.failures)):
+            for reason, count in sorted(counts.items(), key=lambda item: -item[1]):
+                yield stage, how, reason, count
+
+
+def lost(report: Report) -> Section:
+    """How many problems and solutions did not become rows, and why; without rows if none were lost."""
+    s = report.solutions
+    rows: list[tuple[object, ...]] = [
+        (f"problems, {how} in {stage}", count, report.stages[stage].rows_in, reason)
+        for stage, how, reason, count in losses(report)
+    ]
+    rows += [("solutions without a verdict", count, s.labeled, reason) for reason, count in s.abstained.items()]
+    if s.repeated:
+        rows.append(("solutions", s.repeated, s.kept, "repeat another one of their problem"))
+    kept = f"{s.kept - s.repeated} of {s.labeled} labeled solutions can become rows; each data set uses those it can"
+    return Section(("not in the data sets", "count", "of", "why"), rows, (kept,) if rows else ())
+
+
+def cost(report: Report) -> Section:
+    spent, names = report.cost, tuple(Cost.model_fields)
+    rows = [
+        (name, *(getattr(one, field) for field in names), engine)
+        for name, one, engine in (
+            ("the whole run", spent, sum(total.engine_seconds for total in report.stages.values())),
+            *((f"labeler {name}", one, None) for name, one in spent.labelers.items()),
+        )
+    ]
+    for price, what in ((spent.per_labeled_step, "labeled step"), (spent.per_kept_row, "kept row")):
+        if price is not None:
+            amounts = (getattr(price, field) for field in (*names, "engine_seconds"))
+            rows.append((f"per {what}, of {price.count:,}", *amounts))
+    head = (*(field.replace("_", " ") for field in names), "engine-seconds")
+    return Section(("cost", *head), rows, (f"{spent.seconds:,.0f} s of wall clock",))
