@@ -4,23 +4,14 @@ from collections.abc import Iterator, Mapping
 from typing import NamedTuple
 
 from stepforge.pipelines.progress.status import open_run
-from stepforge.pipelines.reports.problem_view import SolutionView, view_of
+from stepforge.pipelines.reports.problem_view import solution_text, view_of
 from stepforge.pipelines.run_folder.failures import Loss, lost_problems
 from stepforge.pipelines.run_folder.rows import ROW_RECORDS, Row, problem_ids
 from stepforge.pipelines.storage.layout import shard_index
 from stepforge.pipelines.storage.shards import read_row
 from stepforge.pipelines.storage.store import AnyPath
-from stepforge.pipelines.terminal.tables import table
 from stepforge.schemas.errors import BadInput
 from stepforge.schemas.problem import Problem
-
-COLUMNS = {
-    "first wrong step here": "wrong here",
-    "chance of a right answer": "V",
-    "completions": "completions",
-    "oracle": "oracle",
-    "people": "people",
-}
 
 
 class Found(NamedTuple):
@@ -52,8 +43,9 @@ def problem_json(found: Found, problem_id: str) -> dict[str, object]:
 def problem_text(found: Found) -> str:
     """Return it as text; steps are counted from 1, as in the card."""
     view = view_of(found.row, found.lost)
-    blocks = ["\n".join([*_head(view.problem), *([view.loss] if view.loss else [])]), *map(_solution, view.solutions)]
-    return "\n\n".join([*blocks, *([f"cost: {'; '.join(view.costs)}"] if view.costs else [])])
+    head = "\n".join([*_head(view.problem), *([view.loss] if view.loss else [])])
+    cost = [f"cost: {'; '.join(view.costs)}"] if view.costs else []
+    return "\n\n".join([head, *map(solution_text, view.solutions), *cost])
 
 
 def _head(problem: Problem) -> Iterator[str]:
@@ -65,20 +57,3 @@ def _head(problem: Problem) -> Iterator[str]:
         yield f"a right solution:\n{problem.known_solution.rstrip()}"
     elif problem.truth is not None:
         yield "truth: " + "; ".join(q.statement for q in problem.truth.quantities)
-
-
-def _solution(solution: SolutionView) -> str:
-    """A row for each step, with the facts that are known of any; their long forms are in the viewer."""
-    facts = [{name: value.partition(" (")[0] for name, value in step.facts} for step in solution.steps]
-    shown = [name for name in COLUMNS if any(name in known for known in facts)]
-    rows = [
-        (
-            f"{'>' if step.erring else ' '} {step.number:2}",
-            *(known.get(name, "") for name in shown),
-            f"{'(tool) ' if step.author == 'tool' else ''}{step.text.rstrip()}",
-        )
-        for step, known in zip(solution.steps, facts, strict=True)
-    ]
-    lines = [f"solution {solution.id}: {solution.outcome}, {solution.ending}"]
-    lines.append(table(("step", *(COLUMNS[name] for name in shown), "text"), rows))
-    return "\n".join([*lines, *(f"  {who}: {what}" for who, what in solution.opinions)])

@@ -4,7 +4,9 @@ A figure is a ratio of sums over problems. Problems are resampled, the same ones
 difficulty cancels out (``pipelines.bench.measure``). Truth is people's verdict on a solution, else the oracle's.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from itertools import chain
 from typing import NamedTuple
 
 import numpy as np
@@ -12,7 +14,7 @@ import numpy as np
 from stepforge.labelers import speaking
 from stepforge.pipelines.bench.measure import Array, difference, holm, ratio, resamples, rounded
 from stepforge.pipelines.progress.status import open_run
-from stepforge.pipelines.reports.label_accuracy import Judged, counted
+from stepforge.pipelines.reports.label_accuracy import Judged
 from stepforge.pipelines.reports.people import known_truth
 from stepforge.pipelines.storage.layout import Layout
 from stepforge.pipelines.storage.shards import read_rows
@@ -20,7 +22,7 @@ from stepforge.pipelines.storage.store import AnyPath
 from stepforge.pipelines.terminal.tables import shown, table
 from stepforge.schemas.errors import BadInput
 from stepforge.schemas.interval import Share, share_of
-from stepforge.schemas.labeled import COMPLETIONS, TOKENS, LabeledProblem, LabeledSolution, Verdict
+from stepforge.schemas.labeled import COMPLETIONS, TOKENS, LabeledProblem, Verdict
 from stepforge.schemas.record import Record
 
 DRAWS = 1000
@@ -55,7 +57,7 @@ class Comparison(Record):
 
 
 class _Problem(NamedTuple):
-    sums: tuple[float, ...]
+    sums: tuple[int, ...]
     """Hits and counts of each figure, alternating."""
     labels: dict[int, int]
     """By hash of a solution's text: its first error, -1 for none, -2 for an abstention."""
@@ -70,7 +72,7 @@ def compare(first: AnyPath, second: AnyPath) -> Comparison:
     names = [part.name for part in speaking(run_a.label)]
     shared = [name for name in names if name in {part.name for part in speaking(run_b.label)}]
     figures = _figures(shared)
-    known_a, known_b = (dict(_problems(layout, tuple(figures.values()))) for layout in (a, b))
+    known_a, known_b = (dict(_problems(layout, tuple(chain(*figures.values())))) for layout in (a, b))
     both = [name for name in known_a if name in known_b]
     if not both:
         raise BadInput(f"{first} and {second} have no labeled problem in common; runs are paired by id and question")
@@ -91,59 +93,44 @@ def compare(first: AnyPath, second: AnyPath) -> Comparison:
     )
 
 
-Counted = Callable[[LabeledProblem], tuple[float, float]]
-"""Hits and counts of one figure in one problem."""
-
-
-def _figures(labelers: Sequence[str]) -> dict[str, Counted]:
-    found: dict[str, Counted] = {
-        "right answers": _solutions(
-            lambda s: s.rollout.outcome == "correct", lambda s: s.rollout.outcome != "undetermined"
-        ),
-        "wrong step found": _solutions(lambda s: s.verdict.first_error is not None),
-        "abstained": _solutions(lambda s: s.verdict.abstained),
+def _figures(labelers: Sequence[str]) -> dict[str, tuple[str, str]]:
+    """Return the names of hits and of what they are among in ``_counts``, by figure."""
+    found = {
+        "right answers": ("correct", "ended"),
+        "wrong step found": ("wrong step", "solutions"),
+        "abstained": ("abstained", "solutions"),
     }
-    for name in (None, *labelers):
-        found[f"{name or 'label'}: first error exact"] = _judged(name, "wrong_answer exact", "wrong_answer")
-        found[f"{name or 'label'}: right solutions left clean"] = _judged(name, "right exact", "right")
-    found["rollouts per solution"] = _spent("rollouts")
-    found["generated tokens per solution"] = _spent("generated_tokens")
+    for name in ("label", *labelers):
+        found[f"{name}: first error exact"] = (f"{name}: wrong_answer exact", f"{name}: wrong_answer")
+        found[f"{name}: right solutions left clean"] = (f"{name}: right exact", f"{name}: right")
+    found["rollouts per solution"] = ("rollouts", "solutions")
+    found["generated tokens per solution"] = ("generated_tokens", "solutions")
     return found
 
 
-def _solutions(
-    test: Callable[[LabeledSolution], bool], among: Callable[[LabeledSolution], bool] = lambda _: True
-) -> Counted:
-    return lambda row: (sum(test(s) for s in row.solutions if among(s)), sum(map(among, row.solutions)))
-
-
-def _judged(labeler: str | None, hit: str, among: str) -> Counted:
-    """Count over the solutions with a known truth; ``labeler`` None is the exported label's."""
-
-    def counts(row: LabeledProblem) -> tuple[float, float]:
-        marks = counted(
-            Judged(verdict, truth, s.rollout.outcome == "correct")
-            for s in row.solutions
-            if s.rollout.outcome != "undetermined" and not (truth := known_truth(row.problem, s.rollout)).abstained
-            for verdict in (s.verdict, *(s.others if labeler else ()))
-            if labeler in (None, verdict.labeler)
-        )
-        return marks[hit], marks[among]
-
+def _counts(row: LabeledProblem) -> Counter[str]:
+    """Count marks of the exported label, ``label``, and of each labeler, over the solutions with a known truth."""
+    counts = Counter(solutions=len(row.solutions))
+    for one in row.costs:
+        counts.update(rollouts=one.cost.rollouts, generated_tokens=one.cost.generated_tokens)
+    for solution in row.solutions:
+        outcome, verdict = solution.rollout.outcome, solution.verdict
+        counts.update(correct=outcome == "correct", ended=outcome != "undetermined", abstained=verdict.abstained)
+        counts["wrong step"] += verdict.first_error is not None
+        truth = known_truth(row.problem, solution.rollout)
+        if outcome != "undetermined" and not truth.abstained:
+            for name, said in (("label", verdict), *((one.labeler, one) for one in solution.verdicts)):
+                counts.update(f"{name}: {mark}" for mark in Judged(said, truth, outcome == "correct").marks)
     return counts
 
 
-def _spent(amount: str) -> Counted:
-    return lambda row: (sum(getattr(one.cost, amount) for one in row.costs), len(row.solutions))
-
-
-def _problems(layout: Layout, figures: Sequence[Counted]) -> Iterator[tuple[int, _Problem]]:
+def _problems(layout: Layout, marks: Sequence[str]) -> Iterator[tuple[int, _Problem]]:
     """Yield the problems by id and question: with other settings a family may give an id to another problem."""
     for path in layout.shards("label"):
         for row in read_rows(path, LabeledProblem, without=(*COMPLETIONS, *TOKENS)):
-            sums = tuple(number for counted in figures for number in counted(row))
-            name = hash((row.problem.id, row.problem.question))
-            yield name, _Problem(sums, {hash(s.rollout.text): _label(s.verdict) for s in row.solutions})
+            name, counts = hash((row.problem.id, row.problem.question)), _counts(row)
+            labels = {hash(s.rollout.text): _label(s.verdict) for s in row.solutions}
+            yield name, _Problem(tuple(counts[mark] for mark in marks), labels)
 
 
 def _label(verdict: Verdict) -> int:

@@ -10,12 +10,11 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
 from stepforge.pipelines.engines.gate import UNBOUNDED
-from stepforge.pipelines.progress.snapshot import EngineProgress, Speed
+from stepforge.pipelines.progress.snapshot import ADDED, EngineProgress, Speed
 from stepforge.pipelines.run_folder.ledger import ShardReport
 from stepforge.pipelines.run_folder.plan import ShardPlan
 from stepforge.pipelines.storage.layout import ENGINE_STAGES, SHARD_STAGES, ShardStage
 
-ADDED = ("rollouts", "generated_tokens", "prompt_tokens", "cached_tokens", "cancelled")
 GROWING = (*ADDED, "errors", "busy_ms")
 """Counters that only grow within a worker's process; a restarted process begins at zero."""
 RECENT_SECONDS = 60.0

@@ -4,31 +4,12 @@ import socket
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from stepforge.pipelines.progress.snapshot import Snapshot
+from stepforge.pipelines.progress.snapshot import ADDED, EngineProgress, Snapshot
 from stepforge.pipelines.settings.run_file import Workers
 from stepforge.schemas.errors import BadInput
 
 if TYPE_CHECKING:
     from prometheus_client.core import Metric
-
-GAUGES = {
-    "engines": "Workers with an engine.",
-    "answering": "Engines that answered when they were asked.",
-    "starting": "Engines that have never answered: the model is loading.",
-    "checking": "Engines whose first answers are being checked, before they are used.",
-    "running": "Requests in flight.",
-    "waiting": "Requests that wait for room in the engines.",
-    "capacity": "Requests that the engines accept at a time.",
-    "busy": "Share of recent time in which an engine had work.",
-}
-COUNTERS = {
-    "rollouts": "Completions by the engines in this session.",
-    "generated_tokens": "Tokens generated in this session.",
-    "prompt_tokens": "Prompt tokens given in this session, cached or not.",
-    "cached_tokens": "Prompt tokens found in the prefix cache in this session.",
-    "cancelled": "Requests canceled midway in this session.",
-    "replayed": "Completions taken from the journal of an earlier session.",
-}
 
 
 def check_metrics(workers: Workers) -> None:
@@ -68,9 +49,10 @@ def _metrics(snapshot: Snapshot) -> "Iterator[Metric]":
     from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 
     engine, recent = snapshot.engine, snapshot.engine.recent
-    for name, text in COUNTERS.items():
-        yield CounterMetricFamily(f"stepforge_{name}", text, getattr(engine, name))
-    gauges = {f"engine_{name}": (text, getattr(engine, name)) for name, text in GAUGES.items()} | {
+    told = {name: (f.description or "", getattr(engine, name)) for name, f in EngineProgress.model_fields.items()}
+    for name in (*ADDED, "replayed"):
+        yield CounterMetricFamily(f"stepforge_{name}", *told.pop(name))
+    gauges = {f"engine_{name}": (text, value) for name, (text, value) in told.items() if text} | {
         "rollouts_per_second": ("Over the last minute.", recent and recent.rollouts),
         "tokens_per_second": ("Over the last minute.", recent and recent.tokens),
         "elapsed_seconds": ("Since this session began.", snapshot.elapsed),

@@ -20,6 +20,9 @@ LATEST = 1e10
 SILENT_SECONDS = 30
 """Seconds after which requests in flight without any answer are reported."""
 
+ADDED = ("rollouts", "generated_tokens", "prompt_tokens", "cached_tokens", "cancelled")
+"""Counters of the engines that are added up over the session."""
+
 
 class Speed(Record):
     """Engine output per second: rollouts and generated tokens. Replayed completions do not count."""
@@ -29,32 +32,26 @@ class Speed(Record):
 
 
 class EngineProgress(Record):
-    engines: int = 0
-    answering: int = 0
-    starting: int = 0
-    """Those that have never answered: the model is loading."""
-    checking: int = 0
-    """Those whose first answers are being checked, before anything is sampled for the run."""
-    rollouts: int = 0
-    generated_tokens: int = 0
-    prompt_tokens: int = 0
-    cached_tokens: int = 0
-    """Prompt tokens found in the prefix cache."""
-    cancelled: int = 0
-    """Requests canceled midway because their answer was no longer needed."""
-    replayed: int = 0
-    """Completions of committed shards that came from the journal of an earlier session."""
+    """The engines together; the metrics' port serves each field that has a description."""
+
+    engines: int = Field(0, description="Workers with an engine.")
+    answering: int = Field(0, description="Engines that answered when they were asked.")
+    starting: int = Field(0, description="Engines that have never answered: the model is loading.")
+    checking: int = Field(0, description="Engines whose first answers are being checked, before they are used.")
+    rollouts: int = Field(0, description="Completions by the engines in this session.")
+    generated_tokens: int = Field(0, description="Tokens generated in this session.")
+    prompt_tokens: int = Field(0, description="Prompt tokens given in this session, cached or not.")
+    cached_tokens: int = Field(0, description="Prompt tokens found in the prefix cache in this session.")
+    cancelled: int = Field(0, description="Requests canceled midway in this session.")
+    replayed: int = Field(0, description="Completions taken from the journal of an earlier session.")
     away_seconds: int = 0
     """How long the server has been down that requests are waiting for; 0 while it is up."""
     silent_seconds: int = 0
     """How long requests have been in flight without any answer; 0 if one came recently."""
-    running: int = 0
-    waiting: int | None = None
-    """Requests that wait for room in the engines."""
-    capacity: int | None = None
-    """Requests that the engines accept at a time."""
-    busy: float | None = None
-    """Share of recent time in which an engine had work, mean over the engines; None before it is known."""
+    running: int = Field(0, description="Requests in flight.")
+    waiting: int | None = Field(None, description="Requests that wait for room in the engines.")
+    capacity: int | None = Field(None, description="Requests that the engines accept at a time.")
+    busy: float | None = Field(None, description="Share of recent time in which an engine had work.")
     recent: Speed | None = None
     """Over about the last minute."""
     mean: Speed | None = None

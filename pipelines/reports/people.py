@@ -30,8 +30,8 @@ _Case = tuple[tuple[float, ...], int]
 class AgainstTruth:
     def __init__(self) -> None:
         self.counts: dict[str, dict[str, Counter[str]]] = defaultdict(lambda: defaultdict(Counter))
-        self.aucs: dict[str, tuple[float, int]] = {}
-        """Sum and number of those of problems."""
+        self.aucs: dict[str, list[float]] = defaultdict(list)
+        """Those of problems."""
         self.places: dict[str, Counter[str]] = defaultdict(Counter)
 
     def add_people(self, row: LabeledProblem, slices: list[str]) -> None:
@@ -48,18 +48,16 @@ class AgainstTruth:
             self.places[labeler].update(map(_place, found))
             auc = step_auc(row, labeler, truths)
             if auc is not None:
-                total, count = self.aucs.get(labeler, (0.0, 0))
-                self.aucs[labeler] = total + auc, count + 1
+                self.aucs[labeler].append(auc)
 
     def figures(self) -> dict[str, AgainstFigures]:
         return {name: self.of(name) for name in self.counts}
 
     def of(self, labeler: str) -> AgainstFigures:
-        slices = self.counts[labeler]
-        total, count = self.aucs.get(labeler, (0.0, 0))
+        slices, aucs = self.counts[labeler], self.aucs[labeler]
         return AgainstFigures(
             **dict(label_figures(slices["all"])),
-            step_auc_within_problem=total / count if count else None,
+            step_auc_within_problem=sum(aucs) / len(aucs) if aucs else None,
             first_error_places=dict(sorted(self.places[labeler].items())),
             by={key: label_figures(counts) for key, counts in sorted(slices.items()) if key != "all"},
         )

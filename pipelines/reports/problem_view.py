@@ -7,11 +7,20 @@ from stepforge.labelers.oracle import oracle_verdict
 from stepforge.pipelines.reports.people import people_verdict
 from stepforge.pipelines.run_folder.failures import Loss
 from stepforge.pipelines.run_folder.rows import Row
+from stepforge.pipelines.terminal.tables import table
 from stepforge.schemas.labeled import LabeledSolution, StepLabel, Verdict
 from stepforge.schemas.problem import Problem
 from stepforge.schemas.rollout import Repair, Rollout, SolvedProblem, Step
 
 WRONG, REPAIRED = "first wrong step", "repaired later"
+COLUMNS = {
+    "first wrong step here": "wrong here",
+    "chance of a right answer": "V",
+    "completions": "completions",
+    "oracle": "oracle",
+    "people": "people",
+}
+"""Facts about steps that are shown as text, and their short names."""
 
 
 class StepView(NamedTuple):
@@ -141,3 +150,20 @@ def _said(i: int, solution: LabeledSolution, truth: Verdict, people: Verdict | N
     if i < len(solution.targets) and solution.targets[i] is not None:
         facts.append(("training target", f"{solution.targets[i]:.2f}"))
     return facts
+
+
+def solution_text(solution: SolutionView) -> str:
+    """Return a row for each step, with the facts that are known of any; their long forms are in the viewer."""
+    facts = [{name: value.partition(" (")[0] for name, value in step.facts} for step in solution.steps]
+    shown = [name for name in COLUMNS if any(name in known for known in facts)]
+    rows = [
+        (
+            f"{'>' if step.erring else ' '} {step.number:2}",
+            *(known.get(name, "") for name in shown),
+            f"{'(tool) ' if step.author == 'tool' else ''}{step.text.rstrip()}",
+        )
+        for step, known in zip(solution.steps, facts, strict=True)
+    ]
+    lines = [f"solution {solution.id}: {solution.outcome}, {solution.ending}"]
+    lines.append(table(("step", *(COLUMNS[name] for name in shown), "text"), rows))
+    return "\n".join([*lines, *(f"  {who}: {what}" for who, what in solution.opinions)])

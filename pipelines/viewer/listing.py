@@ -55,26 +55,10 @@ def asked_for(parameters: Mapping[str, str]) -> ListQuery:
         return ListQuery.model_validate({name: value for name, value in known.items() if name not in bad})
 
 
-class Line(NamedTuple):
-    place: int
-    """Its number in the list, from 1."""
-    address: Address
-    id: str
-    question: str
-    domain: str
-    state: str
-    right: int
-    wrong: int
-    undetermined: int
-    found: tuple[str, ...]
-    """The labelers that find a wrong step."""
-    disagree: int
-    uncertainty: float | None
-
-
 class Page(NamedTuple):
     query: ListQuery
-    lines: list[Line]
+    lines: list[dict[str, Any]]
+    """The catalog's columns of each problem, its id, question and address, and its number in the list, from 1."""
     fitting: int
     """Matching problems, as far as known."""
     known: int
@@ -97,8 +81,12 @@ class Listing:
         first = (query.page - 1) * PAGE
         places, known, searched, complete = self.order(query, first + PAGE)
         rows = known[places.slice(first, PAGE)].to_dicts()
-        texts = _texts(self._catalog.layout, [address_of(row) for row in rows])
-        lines = [_line(row, number, *texts[address_of(row)]) for number, row in enumerate(rows, first + 1)]
+        addresses = [address_of(row) for row in rows]
+        texts = _texts(self._catalog.layout, addresses)
+        lines = [
+            {**row, **texts[address], "address": address, "place": place}
+            for place, (row, address) in enumerate(zip(rows, addresses, strict=True), first + 1)
+        ]
         return Page(query, lines, len(places), len(known), searched, complete)
 
     def order(self, query: ListQuery, enough: int = 1 << 60) -> tuple[pl.Series, pl.DataFrame, int | None, bool]:
@@ -149,27 +137,20 @@ def _tests(query: ListQuery) -> Iterator[pl.Expr]:
         yield {"wrong_step": found, "abstains": abstains, "no_wrong_step": ~found & labeled}[query.verdict]
 
 
-def _line(row: Mapping[str, Any], place: int, name: str, question: str) -> Line:
-    known = {key: row[key] for key in Line._fields if key in row}
-    known |= {"found": tuple(row["found"]), "address": address_of(row)}
-    return Line(place=place, id=name, question=question, **known)
-
-
-def _texts(layout: Layout, addresses: list[Address]) -> dict[Address, tuple[str, str]]:
+def _texts(layout: Layout, addresses: list[Address]) -> dict[Address, dict[str, str]]:
     """Return id and question of some problems; a file is read once."""
     by_file: dict[tuple[ShardStage, int], list[Address]] = defaultdict(list)
     for address in addresses:
         by_file[address.stage, address.shard].append(address)
-    found: dict[Address, tuple[str, str]] = {}
+    found: dict[Address, dict[str, str]] = {}
     for (stage, shard), wanted in by_file.items():
         names = ["id", "question"] if stage == "generate" else ["problem.id", "problem.question"]
         try:
             table = read_leaves(layout.shard(stage, shard), names)
         except RunFailed:
-            found |= dict.fromkeys(wanted, ("(cannot be read)", ""))
+            found |= {address: {"id": "(cannot be read)", "question": ""} for address in wanted}
             continue
         for address in wanted:  # ``take`` would import pandas
             rows = table.slice(address.row, 1).to_pylist()
-            row = rows[0].get("problem", rows[0]) if rows else {"id": "(made again)", "question": ""}
-            found[address] = row["id"], row["question"]
+            found[address] = rows[0].get("problem", rows[0]) if rows else {"id": "(made again)", "question": ""}
     return found

@@ -12,11 +12,10 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable
 from typing import NamedTuple
 
-from stepforge.labelers.oracle import oracle_verdict
 from stepforge.pipelines.exports.chat import said
 from stepforge.pipelines.exports.contract import Turn
 from stepforge.pipelines.exports.marked import StepLabels
-from stepforge.schemas.labeled import LabeledProblem, LabeledSolution, Verdict
+from stepforge.schemas.labeled import LabeledProblem, LabeledSolution
 from stepforge.schemas.problem import Problem
 from stepforge.schemas.record import Record
 from stepforge.schemas.seeds import seed_of
@@ -34,13 +33,12 @@ class CardExample(NamedTuple):
     """Negated hash of its id, which decides which ones are shown."""
     problem: Problem
     solution: LabeledSolution
-    truth: Verdict
 
 
 class Contents:
     def __init__(self) -> None:
-        self.domains: dict[str, Counter[str]] = defaultdict(Counter)
-        self.difficulties: dict[str, Counter[str]] = defaultdict(Counter)
+        self.slices: dict[str, Counter[str]] = defaultdict(Counter)
+        """Counts of all rows, and by domain and difficulty."""
         self.sources: Counter[str] = Counter()
         self.labeled_steps: Counter[bool] = Counter()
         """Distinct solutions' steps by label, as ``stepwise`` exports them."""
@@ -59,8 +57,9 @@ class Contents:
             "with a wrong step": sum(solution.verdict.first_error is not None for solution in row.solutions),
             "undecided": sum(solution.verdict.abstained for solution in row.solutions),
         }
-        self.domains[problem.domain].update(counts)
-        self.difficulties["unknown" if problem.difficulty is None else str(problem.difficulty)].update(counts)
+        level = "unknown" if problem.difficulty is None else problem.difficulty
+        for name in ("all", f"domain {problem.domain}", f"difficulty {level}"):
+            self.slices[name].update(counts)
         marked = list(StepLabels().marked(row))
         for solution, _, labels, measured in marked:
             self.labeled_steps.update(labels)
@@ -80,7 +79,7 @@ class Contents:
             order = -seed_of("example", problem.id, solution.rollout.id)
             shown = self._shown[erring]
             if len(shown) < EXAMPLES // 2 or order > shown[0].order:
-                example = CardExample(order, problem, solution, oracle_verdict(problem, solution.rollout))
+                example = CardExample(order, problem, solution)
                 (heapq.heappush if len(shown) < EXAMPLES // 2 else heapq.heappushpop)(shown, example)
 
     @property

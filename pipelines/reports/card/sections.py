@@ -1,26 +1,21 @@
 """The card's text: ``card.md`` filled in. Text from models and files is escaped or fenced."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 
 from jinja2 import Environment, PackageLoader, StrictUndefined, Template
 
 from stepforge.filters import Contamination
 from stepforge.labelers import speaking
 from stepforge.pipelines.datasets.columns import source_of
-from stepforge.pipelines.exports.marked import measured
 from stepforge.pipelines.reports.card.contents import CardExample, Contents
 from stepforge.pipelines.reports.card.front_matter import identity_rows, settings_text
-from stepforge.pipelines.reports.card.safe_text import cell, fenced, shortened, table
+from stepforge.pipelines.reports.card.safe_text import cell, fenced, table
 from stepforge.pipelines.reports.card.training_notes import training_note
-from stepforge.pipelines.reports.problem_view import opinion
+from stepforge.pipelines.reports.problem_view import solution_text, solution_view
 from stepforge.pipelines.reports.records import Report
 from stepforge.pipelines.reports.sections import Section, audit, cost, labels, lost, pairs, reviewed
 from stepforge.pipelines.settings.run_file import RunFile
-from stepforge.schemas.labeled import LabeledSolution
 
-STEP_LENGTH = 300
-STEPS = 30
-"""Of an example: characters of a step, and steps."""
 COUNTED = ("problems", "solutions", "right answers", "with a wrong step", "undecided")
 LIMITS = """\
 - Labels are estimates: the label noise above was measured on this run's own procedural problems, and says little about
@@ -58,7 +53,7 @@ def body(run: RunFile, report: Report, contents: Contents, figures: Mapping[str,
         report=report,
         contents=contents,
         figures=figures,
-        solutions=sum(counts["solutions"] for counts in contents.domains.values()),
+        solutions=contents.slices["all"]["solutions"],
         labelers=[part.name for part in speaking(run.label)],
         reviewed="".join(f" P{line[1:]}; their verdicts are called `people`." for line in reviewed(report)),
         data_sets=[
@@ -68,12 +63,7 @@ def body(run: RunFile, report: Report, contents: Contents, figures: Mapping[str,
         filled=[export.name for export in filled],
         notes=[(export.name, training_note(export).text) for export in filled],
         counted=COUNTED,
-        slices=[
-            (f"{axis} {name}", *(counts[what] for what in COUNTED))
-            for axis, slices in (("domain", contents.domains), ("difficulty", contents.difficulties))
-            for name, counts in sorted(slices.items())
-        ],
-        near=list(_near_copies(report)),
+        slices=[(name, *(n[what] for what in COUNTED)) for name, n in sorted(contents.slices.items())],
         oracle=(
             audit("label audit (curated)", report.audit),
             labels("labels, before curation", {n: f for n, f in report.labelers.items() if n != "oracle"}),
@@ -89,14 +79,6 @@ def body(run: RunFile, report: Report, contents: Contents, figures: Mapping[str,
         limits=LIMITS,
         bibtex=BIBTEX,
     )
-
-
-def _near_copies(report: Report) -> Iterator[tuple[float, str]]:
-    found = report.diversity
-    if found.near_copies is not None:
-        yield found.near_copies, "with the same numbers"
-    if found.near_copies_but_for_numbers is not None:
-        yield found.near_copies_but_for_numbers, "whatever the numbers"
 
 
 def _section(section: Section) -> str:
@@ -120,22 +102,4 @@ def decontamination(run: RunFile) -> str:
 
 
 def example_text(example: CardExample) -> str:
-    return f"{example.problem.question}\n\n{_example_steps(example.solution)}\n\n{_verdict(example)}"
-
-
-def _example_steps(solution: LabeledSolution) -> str:
-    error = solution.verdict.first_error
-    lines = []
-    for i, step in enumerate(solution.rollout.steps[:STEPS]):
-        label = "right" if error is None or i < error else "WRONG" if i == error else "-"
-        known = measured(solution.labels[i])
-        value = "    " if known is None else f"{known.value:.2f}"
-        lines.append(f"{i + 1:>2} {label:5} {value} {shortened(step.text.strip(), STEP_LENGTH)}")
-    left = len(solution.rollout.steps) - STEPS
-    return "\n".join([*lines, f"({left} more steps)"] if left > 0 else lines)
-
-
-def _verdict(example: CardExample) -> str:
-    verdicts = [example.solution.verdict, *([] if example.truth.abstained else [example.truth])]
-    said = (f"{verdict.labeler}: {opinion(verdict)}" for verdict in verdicts)
-    return "; ".join((f"final answer {example.solution.rollout.outcome}", *said))
+    return f"{example.problem.question}\n\n{solution_text(solution_view(example.problem, example.solution))}"
