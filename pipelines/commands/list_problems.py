@@ -1,7 +1,6 @@
 """The problems of a run, one per line: how far each got, what was found in its solutions, and why it was lost."""
 
-from collections.abc import Iterator
-from typing import NamedTuple
+from collections.abc import Iterator, Sequence
 
 from stepforge.labelers.oracle import oracle_verdict
 from stepforge.pipelines.progress.status import open_run
@@ -20,15 +19,6 @@ SHOWN = 60
 """Characters of a reason in the table; ``--json`` and the problem's own page show all."""
 
 
-class Filters(NamedTuple):
-    """Which problems are listed: those that match at least one; all if none is set."""
-
-    wrong: bool = False
-    abstained: bool = False
-    disagree: bool = False
-    failed: bool = False
-
-
 class ListedProblem(Record):
     id: str
     state: str
@@ -44,15 +34,20 @@ class ListedProblem(Record):
     why: str = ""
     """Why it was lost, or why its labeler abstains."""
 
+    @property
+    def failed(self) -> bool:
+        return self.state in ("failed", "rejected")
 
-def list_problems(folder: AnyPath, filters: Filters) -> list[ListedProblem]:
+
+def list_problems(folder: AnyPath, asked: Sequence[str]) -> list[ListedProblem]:
+    """``asked``: what of ``wrong``, ``abstained``, ``disagree`` and ``failed`` to list; everything if nothing is."""
     _, layout = open_run(folder)
     lost = lost_problems(layout)
     known = {row.id: row for row in _reached(layout)}
     for name, loss in lost.items():
         row = known.get(name, ListedProblem(id=name, state=loss.how))
         known[name] = row.model_copy(update={"state": loss.how, "why": str(loss)})
-    return [row for row in known.values() if not any(filters) or _fits(row, filters)]
+    return [row for row in known.values() if not asked or any(getattr(row, name) for name in asked)]
 
 
 def _reached(layout: Layout) -> Iterator[ListedProblem]:
@@ -81,16 +76,10 @@ def _counted(row: LabeledProblem) -> ListedProblem:
 
 
 def _disagree(problem: Problem, solution: LabeledSolution) -> bool:
-    verdicts = (solution.verdict, *solution.others, oracle_verdict(problem, solution.rollout))
+    verdicts = (*solution.verdicts, oracle_verdict(problem, solution.rollout))
     people = solution.rollout.people
     named = {verdict.first_error for verdict in verdicts if not verdict.abstained}
     return len(named | ({people.first_error} if people else set())) > 1
-
-
-def _fits(row: ListedProblem, filters: Filters) -> bool:
-    lost = row.state in ("failed", "rejected")
-    found = Filters(row.wrong > 0, row.abstained > 0, row.disagree > 0, lost)
-    return any(asked and true for asked, true in zip(filters, found, strict=True))
 
 
 def problems_text(rows: list[ListedProblem], folder: AnyPath) -> str:

@@ -7,9 +7,9 @@ from collections.abc import Awaitable, Callable, Sequence
 from math import inf
 
 from stepforge.pipelines.progress.engine_meter import EngineMeter, Pace
-from stepforge.pipelines.progress.live_table import view_of
 from stepforge.pipelines.progress.prometheus import MetricsPort
 from stepforge.pipelines.progress.snapshot import PROGRESS_FILE, Snapshot
+from stepforge.pipelines.progress.views import view_of
 from stepforge.pipelines.run_folder.ledger import ShardReport, StageTotal
 from stepforge.pipelines.run_folder.plan import ShardPlan
 from stepforge.pipelines.run_folder.watched import Watched

@@ -72,7 +72,7 @@ def judge_problem(
     for solution, truth in zip(problem.solutions, truths or truths_of(problem), strict=True):
         if truth.abstained or (solution.rollout.outcome == "undetermined" and not unended):
             continue
-        for verdict in (solution.verdict, *solution.others):
+        for verdict in solution.verdicts:
             judged[verdict.labeler].append(Judged(verdict, truth, solution.rollout.outcome == "correct"))
     return judged
 
@@ -120,7 +120,7 @@ def step_auc(problem: LabeledProblem, labeler: str, truths: Sequence[Verdict] | 
     right: list[float] = []
     wrong: list[float] = []
     for solution, truth in zip(problem.solutions, truths or truths_of(problem), strict=True):
-        verdict = next((v for v in (solution.verdict, *solution.others) if v.labeler == labeler), None)
+        verdict = next((v for v in solution.verdicts if v.labeler == labeler), None)
         if verdict is None or verdict.abstained or truth.classes is None:
             continue
         for score, step in zip(_scores(solution, verdict), truth.classes, strict=True):

@@ -119,7 +119,7 @@ class ShapeTally:
             self._true[min(truth.first_error + 1, LAST_POSITION)] += 1
 
     def _compare(self, solution: LabeledSolution) -> None:
-        speaking = [v for v in (solution.verdict, *solution.others) if v.labeler != CONSENSUS]
+        speaking = [v for v in solution.verdicts if v.labeler != CONSENSUS]
         for one, other in combinations(speaking, 2):  # a consensus agrees with its own members
             counts = self._pairs[one.labeler, other.labeler]
             if one.abstained or other.abstained:
@@ -129,7 +129,7 @@ class ShapeTally:
             counts.update(both=1, same=same, finds=finds, same_step=same and finds)
 
     def _calibrate(self, solution: LabeledSolution, truth: Verdict, name: str) -> None:
-        for verdict in (solution.verdict, *solution.others):
+        for verdict in solution.verdicts:
             if verdict.posterior and not verdict.abstained:
                 posterior = verdict.posterior[-1 if verdict.first_error is None else verdict.first_error]
                 bins = self._sure[verdict.labeler, name]

@@ -99,7 +99,7 @@ class ErrorSets:
         half = in_half(row.problem.group)
         for solution in row.solutions:
             truth = people_verdict(solution.rollout)
-            for verdict in () if truth is None else (solution.verdict, *solution.others):
+            for verdict in () if truth is None else solution.verdicts:
                 if truth is not None and verdict.posterior is not None:
                     named = len(solution.rollout.steps) if truth.first_error is None else truth.first_error
                     self._judged[verdict.labeler][half].append((verdict.posterior, named))

@@ -96,7 +96,7 @@ class _Tally:
 
     def _add_reviewed(self, row: LabeledProblem) -> None:
         for solution in row.solutions:
-            if solution.others and any(v.labeler == "people" for v in (solution.verdict, *solution.others)):
+            if solution.others and any(v.labeler == "people" for v in solution.verdicts):
                 now, before = solution.verdict, solution.others[0]
                 changed = (now.first_error, now.abstained) != (before.first_error, before.abstained)
                 withdrawn = now.abstained and not before.abstained

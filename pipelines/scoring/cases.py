@@ -144,7 +144,7 @@ def run_cases(where: str, labeler: str | None) -> Iterator[Case]:
 
 def _case(row: LabeledProblem, solution: LabeledSolution, truth: Verdict, labeler: str | None) -> Case:
     rollout = solution.rollout
-    verdict = next((v for v in (solution.verdict, *solution.others) if v.labeler == labeler), None)
+    verdict = next((v for v in solution.verdicts if v.labeler == labeler), None)
     return Case(
         id=rollout.id,
         subset=row.problem.source,

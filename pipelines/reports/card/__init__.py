@@ -42,7 +42,6 @@ from stepforge.pipelines.terminal.output import say
 
 FIGURES = "figures"
 STEPS_SHOWN = 20
-FIGURE_FILES = ("first_errors.svg", "values.svg", "label_noise.svg")
 CARD = "README.md"
 CARD_BYTES = 8 << 20
 
@@ -117,13 +116,12 @@ def _figures(contents: Contents, report: Report) -> dict[str, tuple[str, str]]:
         places.append((f"later than {STEPS_SHOWN}", later))
     tenths = [(f"{i / VALUE_BINS:g} to {(i + 1) / VALUE_BINS:g}", values[i]) for i in range(VALUE_BINS)]
     noise = [(name, of.of_these_wrong) for name, of in report.audit.items() if not name.startswith("source: ")]
-    found = (
-        ("First wrong step, solutions", count_bars(places)),
-        (
+    found = {
+        "first_errors.svg": ("First wrong step, solutions", count_bars(places)),
+        "values.svg": (
             "Value of a step: how often the policy reaches the right answer from there, steps",
             count_bars(tenths if values else ()),
         ),
-        ("Steps labeled right that are wrong, with 95 % intervals", share_bars(noise, digits=2)),
-    )
-    named = zip(FIGURE_FILES, found, strict=True)
-    return {name: (title, bars(title, data)) for name, (title, data) in named if data}
+        "label_noise.svg": ("Steps labeled right that are wrong, with 95 % intervals", share_bars(noise, digits=2)),
+    }
+    return {name: (title, bars(title, data)) for name, (title, data) in found.items() if data}

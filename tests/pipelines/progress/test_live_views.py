@@ -12,7 +12,6 @@ import pytest
 from run_states import RUN, Clock, counters, fed, report, snapshot
 
 from stepforge.pipelines.progress.engine_meter import EngineMeter
-from stepforge.pipelines.progress.live_table import Lines, LiveTable, live_text, view_of
 from stepforge.pipelines.progress.snapshot import (
     EngineProgress,
     Snapshot,
@@ -23,6 +22,7 @@ from stepforge.pipelines.progress.snapshot import (
     progress_line,
     rate,
 )
+from stepforge.pipelines.progress.views import live_text, view_of
 from stepforge.pipelines.run_folder.ledger import StageTotal, price, stage_totals
 from stepforge.pipelines.storage.layout import SHARD_STAGES
 from stepforge.pipelines.terminal.tables import reasons
@@ -51,14 +51,15 @@ def test_the_live_view_says_everything() -> None:
 def test_which_view_is_taken(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     view_of(quiet=True, as_json=True).show(snapshot())
     assert capsys.readouterr().err == ""
-    assert isinstance(view_of(quiet=False, as_json=False), Lines)
+    view_of(quiet=False, as_json=False).show(snapshot())
+    assert capsys.readouterr().err == f"{progress_line(snapshot())}\n"
     monkeypatch.setattr("sys.stderr.isatty", lambda: True, raising=False)
     monkeypatch.setenv("TERM", "dumb")
-    assert isinstance(view_of(quiet=False, as_json=False), Lines)
+    assert view_of(quiet=False, as_json=False).seconds == 5.0
     monkeypatch.setenv("TERM", "xterm")
     terminal = view_of(quiet=False, as_json=False)
     terminal.close()
-    assert isinstance(terminal, LiveTable)
+    assert terminal.seconds == 1.0
 
 
 def test_a_line_of_json_is_a_snapshot(capsys: pytest.CaptureFixture[str]) -> None:
