@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from stepforge.pipelines.bench.cases import BenchProblem, Outcome
 from stepforge.pipelines.bench.settings import Primary
+from stepforge.pipelines.reports.counted import Per
 from stepforge.pipelines.reports.label_accuracy import counted
 from stepforge.schemas.interval import Z95
 
@@ -24,23 +25,21 @@ TOKENS = "total_tokens_per_solution"
 Key = tuple[str, float | None]
 
 
-Figures = dict[str, tuple[tuple[str, ...], tuple[str, ...]]]
-SHARES: Figures = {
-    "first_error_accuracy": (("wrong_answer exact",), ("wrong_answer",)),
-    "correct_solution_accuracy": (("right exact",), ("right",)),
-    "first_error_accuracy_all_erroneous": (("wrong_answer exact", "lucky exact"), ("wrong_answer", "lucky")),
-    "first_error_accuracy_of_decided": (("wrong_answer exact",), ("wrong_answer decided",)),
-    "abstained": (("wrong_answer abstained",), ("wrong_answer",)),
-    "right_answer_wrong_step_recall": (("lucky flagged",), ("lucky",)),
-    "right_answer_wrong_step_precision": (("lucky flagged",), ("flagged",)),
+SHARES = {
+    "first_error_accuracy": Per("wrong_answer exact", "wrong_answer"),
+    "correct_solution_accuracy": Per("right exact", "right"),
+    "first_error_accuracy_all_erroneous": Per("wrong_answer exact + lucky exact", "wrong_answer + lucky"),
+    "first_error_accuracy_of_decided": Per("wrong_answer exact", "wrong_answer decided"),
+    "abstained": Per("wrong_answer abstained", "wrong_answer"),
+    "right_answer_wrong_step_recall": Per("lucky flagged", "lucky"),
+    "right_answer_wrong_step_precision": Per("lucky flagged", "flagged"),
 }
-"""Marks of ``label_accuracy.Judged``, counted: those above and those below the line."""
-AMOUNTS: Figures = {
-    "asked": (("asked",), ("askable",)),
-    "rollouts_per_solution": (("rollouts",), ("all",)),
-    "generated_tokens_per_solution": (("generated",), ("all",)),
-    "uncached_tokens_per_solution": (("uncached",), ("all",)),
-    "total_tokens_per_solution": (("total",), ("all",)),
+AMOUNTS = {
+    "asked": Per("asked", "askable"),
+    "rollouts_per_solution": Per("rollouts", "all"),
+    "generated_tokens_per_solution": Per("generated", "all"),
+    "uncached_tokens_per_solution": Per("uncached", "all"),
+    "total_tokens_per_solution": Per("total", "all"),
 }
 Sums = Mapping[str, Array]
 """Counts and amounts, each as one number for each problem."""
@@ -77,12 +76,12 @@ def resamples(members: Sequence[bool], draws: int, seed: int) -> Array:
 def raw_figures(total: Sums, weights: Array) -> dict[str, Array]:
     """Return every figure for every resample, NaN if there is nothing to measure."""
 
-    def ratios(figures: Figures) -> dict[str, Array]:
-        return {name: ratio(*(weights @ added(names) for names in line)) for name, line in figures.items()}
+    def ratios(figures: Mapping[str, Per]) -> dict[str, Array]:
+        return {name: ratio(*map(drawn, rule.marks())) for name, rule in figures.items()}
 
-    def added(names: tuple[str, ...]) -> Array:
-        together: Array = np.sum([total[name] for name in names], axis=0)
-        return together
+    def drawn(marks: Sequence[str]) -> Array:
+        found: Array = weights @ np.sum([total[mark] for mark in marks], axis=0)
+        return found
 
     raw = ratios(SHARES)
     clean = raw["correct_solution_accuracy"]

@@ -81,27 +81,12 @@ def counted(judged: Iterable[Judged]) -> Counter[str]:
     return Counter(mark for one in judged for mark in one.marks)
 
 
-def label_figures(n: Counter[str]) -> LabelFigures:
-    first, clean = _share(n["wrong_answer exact"], n["wrong_answer"]), _share(n["right exact"], n["right"])
-    exact = n["wrong_answer exact"] + n["lucky exact"]
-    every = _share(exact, n["wrong_answer"] + n["lucky"])
-    return LabelFigures(
-        first_error_accuracy=first,
-        correct_solution_accuracy=clean,
-        processbench_f1=harmonic_mean(first, clean),
-        first_error_within_one=_share(n["wrong_answer near"], n["wrong_answer"]),
-        first_error_accuracy_all_erroneous=every,
-        processbench_f1_all_erroneous=harmonic_mean(every, clean),
-        first_fatal_accuracy=_share(n["fatal exact"], n["fatal"]),
-        right_answer_wrong_step_recall=_share(n["lucky flagged"], n["lucky"]),
-        right_answer_wrong_step_precision=_share(n["lucky flagged"], n["flagged"]),
-        abstained_share=_share(n["abstained"], n["all"]),
-        wrong_solutions=n["wrong_answer"],
-        correct_solutions=n["right"],
-        right_answer_through_wrong_step=n["lucky"],
-        exact_first_errors=exact,
-        exact_first_errors_of_wrong_solutions=n["wrong_answer exact"],
-    )
+def label_figures(counts: Counter[str]) -> LabelFigures:
+    found = LabelFigures.of(counts)
+    pairs = {"processbench_f1": found.first_error_accuracy}
+    pairs["processbench_f1_all_erroneous"] = found.first_error_accuracy_all_erroneous
+    clean = found.correct_solution_accuracy
+    return found.model_copy(update={name: harmonic_mean(exact, clean) for name, exact in pairs.items()})
 
 
 def harmonic_mean(first: float | None, second: float | None) -> float | None:
@@ -147,7 +132,3 @@ def auc(positive: Sequence[float], negative: Sequence[float]) -> float | None:
         return None
     wins = sum((p > n) + 0.5 * (p == n) for p in positive for n in negative)
     return wins / (len(positive) * len(negative))
-
-
-def _share(part: int, whole: int) -> float | None:
-    return part / whole if whole else None

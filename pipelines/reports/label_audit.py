@@ -10,7 +10,6 @@ from collections.abc import Iterable, Sequence
 from stepforge.labelers.oracle import judge
 from stepforge.pipelines.exports.last_problem import forks_of
 from stepforge.pipelines.reports.records import AuditFigures, PairFigures
-from stepforge.schemas.interval import share_of
 from stepforge.schemas.labeled import LabeledProblem, Verdict
 
 
@@ -42,7 +41,8 @@ class Audit:
             self._slices[name].update(counts)
 
     def figures(self) -> dict[str, AuditFigures]:
-        return {name: _figures(self._slices[name]) for name in sorted(self._slices, key=lambda n: (n != "all", n))}
+        slices = sorted(self._slices.items(), key=lambda one: (one[0] != "all", one[0]))
+        return {name: AuditFigures.of(counts) for name, counts in slices}
 
 
 def _marks(verdict: Verdict, truth: Verdict) -> Iterable[str]:
@@ -50,6 +50,7 @@ def _marks(verdict: Verdict, truth: Verdict) -> Iterable[str]:
     if verdict.abstained:
         yield "abstained"
         return
+    yield "decided"
     if verdict.first_error == truth.first_error:
         yield "exact"
     for labeled_right, right in labeled_steps(verdict, truth):
@@ -57,19 +58,6 @@ def _marks(verdict: Verdict, truth: Verdict) -> Iterable[str]:
         yield kind
         if labeled_right != right:
             yield f"{kind} mistaken"
-
-
-def _figures(n: Counter[str]) -> AuditFigures:
-    return AuditFigures(
-        problems=n["problems"],
-        solutions=n["solutions"],
-        abstained_share=n["abstained"] / n["solutions"] if n["solutions"] else None,
-        steps_labeled_right=n["right"],
-        of_these_wrong=share_of(n["right mistaken"], n["right"]),
-        steps_labeled_wrong=n["wrong"],
-        of_these_right=share_of(n["wrong mistaken"], n["wrong"]),
-        solutions_labeled_exactly=share_of(n["exact"], n["solutions"] - n["abstained"]),
-    )
 
 
 class PairAudit:
@@ -85,19 +73,11 @@ class PairAudit:
         known = {solution.rollout.id: truth for solution, truth in zip(row.solutions, truths, strict=True)}
         for solution, fork in forks_of(row):
             apart = fork.margin > 0
-            self._counts.update(first_errors=1, with_a_right_step=fork.right is not None, apart=apart)
+            self._counts.update({"first errors": 1, "with a right step": fork.right is not None, "apart": apart})
             if apart and fork.right is not None and row.problem.truth is not None:
                 chosen, rejected = (judge(row.problem, (*fork.prefix, b.step))[-1] for b in (fork.right, fork.wrong))
                 placed = known[solution.rollout.id].first_error == fork.error
                 self._counts.update(checked=1, right=(chosen, rejected) == ("right", "wrong"), placed=placed)
 
     def figures(self) -> PairFigures:
-        n = self._counts
-        return PairFigures(
-            first_errors=n["first_errors"],
-            with_a_right_step=n["with_a_right_step"],
-            apart=n["apart"],
-            checked=n["checked"],
-            chosen_right_rejected_wrong=share_of(n["right"], n["checked"]),
-            at_the_true_first_error=share_of(n["placed"], n["checked"]),
-        )
+        return PairFigures.of(self._counts)

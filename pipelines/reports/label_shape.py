@@ -92,7 +92,7 @@ class ShapeTally:
             ),
             positions=tuple(Position(step=i, labeled=self._labeled[i], true=self._true[i]) for i in range(1, last + 1)),
             calibration=tuple(_calibration(*key, bins) for key, bins in self._sure.items()),
-            agreement=tuple(_agreement(pair, counts) for pair, counts in self._pairs.items()),
+            agreement=tuple(Agreement.of(counts, labelers=pair) for pair, counts in self._pairs.items()),
             held_out=tuple(
                 HeldOutBin(low=i / BINS, completions=b.count, mean_value=b.mean, ended_right=b.share)
                 for i, b in sorted(self._held_out.items())
@@ -126,7 +126,7 @@ class ShapeTally:
                 continue
             same = one.first_error == other.first_error
             finds = one.first_error is not None or other.first_error is not None
-            counts.update(both=1, same=same, finds=finds, same_step=same and finds)
+            counts.update({"both": 1, "same": same, "finds": finds, "same step": same and finds})
 
     def _calibrate(self, solution: LabeledSolution, truth: Verdict, name: str) -> None:
         for verdict in solution.verdicts:
@@ -151,14 +151,4 @@ def _calibration(labeler: str, truth: str, bins: dict[int, _Bin]) -> Calibration
             CalibrationBin(low=i / BINS, verdicts=b.count, mean_posterior=b.mean, right=b.share)
             for i, b in sorted(bins.items())
         ),
-    )
-
-
-def _agreement(pair: tuple[str, str], counts: Counter[str]) -> Agreement:
-    return Agreement(
-        labelers=pair,
-        both_decide=counts["both"],
-        same=share_of(counts["same"], counts["both"]),
-        either_finds_error=counts["finds"],
-        same_step=share_of(counts["same_step"], counts["finds"]),
     )

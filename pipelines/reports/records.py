@@ -1,7 +1,10 @@
 """The figures of a run as records; ``report.json`` is a ``Report``. ``label_shape`` explains those of the labels."""
 
+from typing import Annotated
+
 from pydantic import Field
 
+from stepforge.pipelines.reports.counted import Counted, Per
 from stepforge.pipelines.reports.examples import ChosenSolution, LossExample
 from stepforge.pipelines.run_folder.ledger import Price, StageTotal
 from stepforge.pipelines.run_folder.sessions import SessionFigures
@@ -11,6 +14,8 @@ from stepforge.schemas.interval import Share
 from stepforge.schemas.labeled import Cost
 from stepforge.schemas.record import Record
 from stepforge.schemas.rollout import PolicyIdentity
+
+Ratio = float | None
 
 
 class ValueBin(Record):
@@ -52,13 +57,13 @@ class Calibration(Record):
     bins: tuple[CalibrationBin, ...]
 
 
-class Agreement(Record):
+class Agreement(Counted):
     labelers: tuple[str, str]
-    both_decide: int
-    same: Share | None
+    both_decide: Annotated[int, Per("both")]
+    same: Annotated[Share | None, Per("same", "both")]
     """Of these: same first error, or both none."""
-    either_finds_error: int
-    same_step: Share | None
+    either_finds_error: Annotated[int, Per("finds")]
+    same_step: Annotated[Share | None, Per("same step", "finds")]
     """Of these: both name the same step. Agreement on clean solutions is easy; this one is not."""
 
 
@@ -90,12 +95,12 @@ class RunIdentity(Record):
     version: str
 
 
-class PassRate(Record):
+class PassRate(Counted):
     """How often the policy was right, over the vetted problems."""
 
-    pass_rate: float | None
-    solutions: int
-    undetermined: int
+    pass_rate: Annotated[Ratio, Per("correct", "correct + wrong")]
+    solutions: Annotated[int, Per("correct + wrong + undetermined")]
+    undetermined: Annotated[int, Per("undetermined")]
 
 
 class SolutionFigures(Record):
@@ -134,50 +139,56 @@ class PolicyFigures(Record):
         return [name.removeprefix(POLICY) for name in self.pass_rate if name.startswith(POLICY)]
 
 
-class LabelFigures(Record):
+class LabelFigures(Counted):
     """Verdicts of one labeler against the oracle; see ``label_accuracy``. None if there is nothing to measure."""
 
-    first_error_accuracy: float | None
-    correct_solution_accuracy: float | None
-    processbench_f1: float | None
-    first_error_within_one: float | None
-    first_error_accuracy_all_erroneous: float | None
-    processbench_f1_all_erroneous: float | None
-    first_fatal_accuracy: float | None
-    right_answer_wrong_step_recall: float | None
-    right_answer_wrong_step_precision: float | None
-    abstained_share: float | None
-    wrong_solutions: int
-    correct_solutions: int
-    right_answer_through_wrong_step: int
-    exact_first_errors: int
-    exact_first_errors_of_wrong_solutions: int
+    first_error_accuracy: Annotated[
+        Ratio, Per("wrong_answer exact", "wrong_answer", "first error exact, wrong answers")
+    ]
+    correct_solution_accuracy: Annotated[Ratio, Per("right exact", "right", "right solutions left clean")]
+    processbench_f1: Annotated[Ratio, Per(title="ProcessBench F1")] = None
+    first_error_within_one: Annotated[Ratio, Per("wrong_answer near", "wrong_answer", "first error, within one step")]
+    first_error_accuracy_all_erroneous: Annotated[
+        Ratio, Per("wrong_answer exact + lucky exact", "wrong_answer + lucky", "first error exact, all erroneous")
+    ]
+    processbench_f1_all_erroneous: Annotated[Ratio, Per(title="F1 over all erroneous")] = None
+    first_fatal_accuracy: Annotated[Ratio, Per("fatal exact", "fatal", "first fatal error, exact")]
+    right_answer_wrong_step_recall: Annotated[Ratio, Per("lucky flagged", "lucky", "right answer, wrong step: flagged")]
+    right_answer_wrong_step_precision: Annotated[
+        Ratio, Per("lucky flagged", "flagged", "right answer flagged: truly wrong")
+    ]
+    abstained_share: Annotated[Ratio, Per("abstained", "all", "abstained")]
+    wrong_solutions: Annotated[int, Per("wrong_answer")]
+    correct_solutions: Annotated[int, Per("right")]
+    right_answer_through_wrong_step: Annotated[int, Per("lucky")]
+    exact_first_errors: Annotated[int, Per("wrong_answer exact + lucky exact")]
+    exact_first_errors_of_wrong_solutions: Annotated[int, Per("wrong_answer exact")]
 
 
 class AgainstFigures(LabelFigures):
-    step_auc_within_problem: float | None
+    step_auc_within_problem: Annotated[Ratio, Per(title="step AUC within problem")]
     first_error_places: dict[str, int]
     """Solutions by where the verdict puts the first error: steps after the true one, or in a word."""
     by: dict[str, LabelFigures]
 
 
 class LabelerFigures(AgainstFigures):
-    rollouts_per_solution: float | None
-    generated_tokens_per_solution: float | None
-    generated_tokens_per_correct_first_error: float | None
+    rollouts_per_solution: Annotated[Ratio, Per(title="rollouts per solution")]
+    generated_tokens_per_solution: Annotated[Ratio, Per(title="generated tokens per solution")]
+    generated_tokens_per_correct_first_error: Annotated[Ratio, Per(title="generated tokens per correct first error")]
 
 
-class AuditFigures(Record):
+class AuditFigures(Counted):
     """Error rates of the exported labels in one slice."""
 
-    problems: int
-    solutions: int
-    abstained_share: float | None
-    steps_labeled_right: int
-    of_these_wrong: Share | None
-    steps_labeled_wrong: int
-    of_these_right: Share | None
-    solutions_labeled_exactly: Share | None
+    problems: Annotated[int, Per("problems")]
+    solutions: Annotated[int, Per("solutions", title="solutions")]
+    abstained_share: Annotated[Ratio, Per("abstained", "solutions", "abstained")]
+    steps_labeled_right: Annotated[int, Per("right", title="steps right")]
+    of_these_wrong: Annotated[Share | None, Per("right mistaken", "right", "of these wrong")]
+    steps_labeled_wrong: Annotated[int, Per("wrong", title="steps wrong")]
+    of_these_right: Annotated[Share | None, Per("wrong mistaken", "wrong", "of these right")]
+    solutions_labeled_exactly: Annotated[Share | None, Per("exact", "decided", "solutions labeled exactly")]
 
 
 class ErrorSetFigures(Record):
@@ -195,15 +206,15 @@ class ErrorSetFigures(Record):
     mean_size: float
 
 
-class PairFigures(Record):
+class PairFigures(Counted):
     """First errors that make a pair of steps, and how often the pair is right."""
 
-    first_errors: int
-    with_a_right_step: int
-    apart: int
-    checked: int
-    chosen_right_rejected_wrong: Share | None
-    at_the_true_first_error: Share | None
+    first_errors: Annotated[int, Per("first errors")]
+    with_a_right_step: Annotated[int, Per("with a right step")]
+    apart: Annotated[int, Per("apart")]
+    checked: Annotated[int, Per("checked")]
+    chosen_right_rejected_wrong: Annotated[Share | None, Per("right", "checked")]
+    at_the_true_first_error: Annotated[Share | None, Per("placed", "checked")]
 
 
 class DatasetRows(Record):

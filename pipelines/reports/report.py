@@ -126,7 +126,7 @@ def _report(run: RunFile, layout: Layout, ledger: Ledger, tally: _Tally) -> Repo
         run=RunIdentity(folder=layout.folder.name, digest=settings_digest(run), seed=run.seed, version=VERSION),
         policy=PolicyFigures(
             identity=tally.policy,
-            pass_rate={name: _pass_rate(counts) for name, counts in sorted(tally.by_slice().items())},
+            pass_rate={name: PassRate.of(counts) for name, counts in sorted(tally.by_slice().items())},
             long_solutions_in_one_step=tally.uncut,
         ),
         solutions=SolutionFigures(
@@ -214,9 +214,3 @@ def _policy_slices(row: LabeledProblem) -> list[str]:
     problem = row.problem
     slices = [f"domain: {problem.domain}", f"source: {problem.source}"]
     return slices if problem.difficulty is None else [*slices, f"difficulty: {problem.difficulty}"]
-
-
-def _pass_rate(counts: Counter[str]) -> PassRate:
-    determined = counts["correct"] + counts["wrong"]
-    rate = counts["correct"] / determined if determined else None
-    return PassRate(pass_rate=rate, solutions=counts.total(), undetermined=counts["undetermined"])

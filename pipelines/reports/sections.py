@@ -6,27 +6,19 @@ from typing import NamedTuple
 from stepforge.generators.segmenters import uncut_warning
 from stepforge.pipelines.exports import EXPORTS
 from stepforge.pipelines.exports.chat import Chat
-from stepforge.pipelines.reports.records import AgainstFigures, AuditFigures, ErrorSetFigures, LabelFigures, Report
+from stepforge.pipelines.reports.counted import rules
+from stepforge.pipelines.reports.records import (
+    AgainstFigures,
+    AuditFigures,
+    ErrorSetFigures,
+    LabelerFigures,
+    LabelFigures,
+    Report,
+)
 from stepforge.pipelines.terminal.tables import shown
 from stepforge.schemas.labeled import Cost
 from stepforge.schemas.rollout import SUPPLIED
 
-LABEL_FIGURES = (
-    ("first_error_accuracy", "first error, exact (wrong answers)"),
-    ("correct_solution_accuracy", "right solutions left clean"),
-    ("processbench_f1", "ProcessBench F1"),
-    ("first_error_within_one", "first error, within one step"),
-    ("first_error_accuracy_all_erroneous", "first error, exact (all erroneous)"),
-    ("processbench_f1_all_erroneous", "F1 over all erroneous"),
-    ("right_answer_wrong_step_recall", "right answer, wrong step: flagged"),
-    ("right_answer_wrong_step_precision", "right answer flagged: truly wrong"),
-    ("first_fatal_accuracy", "first fatal error, exact"),
-    ("step_auc_within_problem", "step AUC within problem"),
-    ("abstained_share", "abstained"),
-    ("rollouts_per_solution", "rollouts per solution"),
-    ("generated_tokens_per_solution", "generated tokens per solution"),
-    ("generated_tokens_per_correct_first_error", "generated tokens per correct first error"),
-)
 OF_THE_POLICY = {part.model_fields["kind"].default for part in EXPORTS if issubclass(part, Chat)}
 """Exports that hold only what the policy wrote."""
 SAMPLED = ("rollouts", "generated")
@@ -88,10 +80,10 @@ def stages(report: Report) -> Section:
 def labels(name: str, found: Mapping[str, AgainstFigures]) -> Section:
     """Return the figures that any labeler has, a column for each."""
     rows: list[tuple[object, ...]] = []
-    for key, title in LABEL_FIGURES:
+    for key, rule in rules(LabelerFigures).items():
         values = [getattr(figures, key, None) for figures in found.values()]
-        if any(values) or (not key.startswith(SAMPLED) and any(value is not None for value in values)):
-            rows.append((title, *values))
+        if rule.title and (any(values) or (not key.startswith(SAMPLED) and any(v is not None for v in values))):
+            rows.append((rule.title, *values))
     return Section((name, *found), rows)
 
 
@@ -131,16 +123,10 @@ def reviewed(report: Report) -> Iterator[str]:
 
 
 def audit(name: str, found: Mapping[str, AuditFigures], sets: Mapping[str, ErrorSetFigures] | None = None) -> Section:
-    rows = [
-        (
-            *(key, f.solutions, f.abstained_share, f.solutions_labeled_exactly),
-            *(f.steps_labeled_right, f.of_these_wrong, f.steps_labeled_wrong, f.of_these_right),
-        )
-        for key, f in found.items()
-    ]
-    head = ("solutions", "abstained", "exact", "steps right", "of these wrong", "steps wrong", "of these right")
+    shown = {key: rule.title for key, rule in rules(AuditFigures).items() if rule.title}
+    rows = [(part, *(getattr(figures, key) for key in shown)) for part, figures in found.items()]
     notes = (f"{labeler}: {error_sets_text(one)}" for labeler, one in (sets or {}).items())
-    return Section((name, *head), rows, tuple(notes))
+    return Section((name, *shown.values()), rows, tuple(notes))
 
 
 def error_sets_text(found: ErrorSetFigures) -> str:
