@@ -11,7 +11,7 @@ from stepforge.pipelines.run_folder.watched import Watched
 from stepforge.pipelines.storage.layout import ShardStage
 from stepforge.pipelines.storage.regular_files import read_small
 from stepforge.pipelines.storage.store import AnyPath
-from stepforge.pipelines.terminal.tables import reasons, table
+from stepforge.pipelines.terminal.tables import reasons, shown, table
 from stepforge.schemas.record import Record
 
 PROGRESS_FILE = "progress.json"
@@ -137,8 +137,8 @@ def speed_text(engine: EngineProgress) -> str:
     parts = []
     if engine.recent is not None and engine.mean is not None:
         recent, mean = engine.recent, engine.mean
-        parts.append(f"{rate(recent.rollouts)} rollouts/s (mean {rate(mean.rollouts)})")
-        parts.append(f"{rate(recent.tokens)} tokens/s (mean {rate(mean.tokens)})")
+        parts.append(f"{shown(recent.rollouts)} rollouts/s (mean {shown(mean.rollouts)})")
+        parts.append(f"{shown(recent.tokens)} tokens/s (mean {shown(mean.tokens)})")
     if engine.cached_share is not None:
         parts.append(f"{engine.cached_share:.0%} of prompt tokens cached")
     if engine.cancelled:
@@ -146,11 +146,6 @@ def speed_text(engine: EngineProgress) -> str:
     if engine.replayed:
         parts.append(f"{engine.replayed:,} replayed")
     return ", ".join(parts)
-
-
-def rate(per_second: float) -> str:
-    """Return a rate; one below 10 with two digits, to tell a slow engine from a stalled one."""
-    return f"{per_second:,.0f}" if per_second >= 9.5 or per_second == 0 else f"{per_second:.2g}"
 
 
 def stages_text(stages: Mapping[ShardStage, StageTotal], shards: int) -> str:

@@ -12,7 +12,6 @@ from stepforge.pipelines.reports.records import (
     AuditFigures,
     ErrorSetFigures,
     LabelerFigures,
-    LabelFigures,
     Report,
 )
 from stepforge.pipelines.terminal.tables import shown
@@ -102,15 +101,13 @@ def _verdicts(report: Report) -> Iterator[str]:
 
 def _strata(report: Report) -> Section:
     found = report.labelers
-    slices = sorted({key for figures in found.values() for key, cell in figures.by.items() if cell.wrong_solutions})
-    rows = [(key, *(_of(figures.by.get(key)) for figures in found.values())) for key in slices]
-    return Section(("first error, exact (of n wrong)", *found), rows)
-
-
-def _of(cell: LabelFigures | None) -> str | None:
-    if cell is None or cell.first_error_accuracy is None:
-        return None
-    return f"{cell.first_error_accuracy:.2f} of {cell.wrong_solutions}"
+    counts = {key: cell.wrong_solutions for figures in found.values() for key, cell in figures.by.items()}
+    rows = [
+        (key, count, *(f.by[key].first_error_accuracy if key in f.by else None for f in found.values()))
+        for key, count in sorted(counts.items())
+        if count
+    ]
+    return Section(("first error, exact", "wrong solutions", *found), rows)
 
 
 def reviewed(report: Report) -> Iterator[str]:

@@ -20,7 +20,6 @@ from stepforge.pipelines.progress.snapshot import (
     engine_text,
     fill_text,
     progress_line,
-    rate,
 )
 from stepforge.pipelines.progress.views import live_text, view_of
 from stepforge.pipelines.run_folder.ledger import StageTotal, price, stage_totals
@@ -28,7 +27,7 @@ from stepforge.pipelines.storage.layout import SHARD_STAGES
 from stepforge.pipelines.terminal.tables import reasons
 
 FILL = "96 of 512 running, 7 waiting, busy 98%, 1 of 2 engines not answering"
-SPEED = "41 rollouts/s (mean 38), 4,210 tokens/s (mean 3,980), 63% of prompt tokens cached, 1,234 canceled"
+SPEED = "41.2 rollouts/s (mean 38.0), 4,210 tokens/s (mean 3,980), 63% of prompt tokens cached, 1,234 canceled"
 
 
 def test_a_line_says_everything() -> None:
@@ -143,10 +142,3 @@ def test_an_idle_engine_that_is_asked_again_is_not_silent_at_once() -> None:
     clock = Clock()
     meter = fed(EngineMeter(clock), clock, (0, [counters(0)]), (500, [counters(1) | {"running": 0}]))
     assert fed(meter, clock, (1, [counters(1) | {"running": 2}])).figures().silent_seconds == 1
-
-
-@pytest.mark.parametrize(
-    ("per_second", "said"), [(0.0, "0"), (0.04, "0.04"), (0.96, "0.96"), (3.14, "3.1"), (1234.5, "1,234")]
-)
-def test_a_slow_rate_is_not_nothing(per_second: float, said: str) -> None:
-    assert rate(per_second) == said
