@@ -58,32 +58,29 @@ def _diagonal(
 
 
 def funnel(report: Report) -> Figure:
-    data: list[Bar] = []
-    table: list[Row] = [("came this far", "of", "count", "lost here")]
     planned = next((total.rows_in for total in report.stages.values()), 0)
-    for stage, name in STAGES.items():
-        total = report.stages.get(stage)
-        if total is not None and planned:
-            lost = total.rows_in - total.rows_out
-            data.append(Bar(name, total.rows_out / planned, note=f"{total.rows_out:,}", other=lost / planned))
-            table.append((name, "problems", total.rows_out, lost))
-    solutions = report.solutions
-    decided = solutions.labeled - sum(solutions.abstained.values())
-    for name, count, before in (
-        ("their solutions", solutions.labeled, solutions.labeled),
-        ("… with a verdict", decided, solutions.labeled),
-        ("… can be rows", solutions.kept, decided),
-    ):
-        whole = max(solutions.labeled, 1)
-        data.append(Bar(name, count / whole, note=f"{count:,}", other=(before - count) / whole))
-        table.append((name, "solutions", count, before - count))
+    there = [(name, report.stages[stage]) for stage, name in STAGES.items() if planned and stage in report.stages]
+    s = report.solutions
+    decided = s.labeled - sum(s.abstained.values())
+    steps = [
+        *((name, "problems", total.rows_out, total.rows_in, planned) for name, total in there),
+        ("their solutions", "solutions", s.labeled, s.labeled, s.labeled),
+        ("… with a verdict", "solutions", decided, s.labeled, s.labeled),
+        ("… can be rows", "solutions", s.kept, decided, s.labeled),
+    ]
+    data = [
+        Bar(name, count / max(whole, 1), note=f"{count:,}", other=(before - count) / max(whole, 1))
+        for name, _, count, before, whole in steps
+    ]
+    rows = ((name, kind, count, before - count) for name, kind, count, before, _ in steps)
     last = report.stages["curate"].rows_out if "curate" in report.stages else 0
     text = (
-        f"Of {planned:,} problems {last:,} passed all stages. They have {solutions.labeled:,} "
-        f"solutions, of which {decided:,} have a verdict and {solutions.kept:,} can become rows. Blue passed, orange "
-        "was lost at that stage."
+        f"Of {planned:,} problems {last:,} passed all stages. They have {s.labeled:,} solutions, of which {decided:,} "
+        f"have a verdict and {s.kept:,} can become rows. Blue passed, orange was lost at that stage."
     )
-    return _bars("Where problems and solutions went", data, text, table)
+    return _bars(
+        "Where problems and solutions went", data, text, [("came this far", "of", "count", "lost here"), *rows]
+    )
 
 
 def accuracy(report: Report, truth: str) -> Figure | None:

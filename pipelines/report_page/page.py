@@ -66,7 +66,7 @@ def page(run: RunFile, layout: Layout, report: Report) -> str:
         lstrip_blocks=True,
         finalize=lambda value: visible(value) if type(value) is str else value,
     )
-    environment.filters |= {"fig": tables.shown, "interval": figures.with_interval, "percent": figures.percent}
+    environment.filters |= {"fig": tables.shown, "percent": figures.percent}
     environment.filters["cut"] = lambda text: shortened(text, LONGEST_TEXT)
     script = _script() if any(FORMULA.search(text) for one in shown for text in _texts(one)) else ""
     style = _style(script != "")
