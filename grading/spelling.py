@@ -41,21 +41,30 @@ _TEXT = (
     r"\\(?:mbox|textbf|textit|textrm|textnormal|texttt|textsf|mathrm|mathbf|mathit|mathsf|operatorname\*?"
     r"|text|hbox|rm|bf)"
 )
+_COMMANDS = {
+    name: spelled
+    for spelled, names in {
+        "": "displaystyle textstyle limits nolimits mathstrut", " ": "quad qquad space nobreak thinspace",
+        "...": "dots ldots cdots dotsb dotsc", "|": "vert lvert rvert", "\\{": "lbrace", "\\}": "rbrace", "<": "lt",
+        ">": "gt", "\\le ": "leq leqslant", "\\ge ": "geq geqslant", "\\ne ": "neq", "\\approx ": "simeq cong doteq",
+        "\\frac": "dfrac tfrac cfrac", "\\binom": "dbinom tbinom", "\\emptyset ": "varnothing O",
+    }.items()
+    for name in names.split()
+}  # fmt: skip
+_COMMAND = re.compile(rf"\\({'|'.join(_COMMANDS)})(?![A-Za-z])")
 _REWRITES = tuple(
     (re.compile(pattern, re.ASCII), replacement)
     for pattern, replacement in (
-        (r"\\(?:left|right|displaystyle|textstyle|limits|nolimits|[bB]igg?[lrm]?)(?![A-Za-z])(?:\.(?!\d))?", ""),
+        (r"\\(?:left|right|[bB]igg?[lrm]?)(?![A-Za-z])(?:\.(?!\d))?", ""),
         (r"\\text\s*\{\s*,\s*\}", "{,}"),
         (r"(?<=\d)(?:\{,\}|,(?:\\!|\{\})|\{\\[,;:! ]\})\s?(?=\d{3}(?!\d))", ""),
         (r"\{:\}", ":"),
         (r"\{,\}", ","),
         (r",\\!\s?", ","),
-        (r"(?<!\\)\\[!,;:> ]|~|\\q?quad(?![A-Za-z])|\\(?:space|nobreak|thinspace)(?![A-Za-z])", " "),
+        (r"(?<!\\)\\[!,;:> ]|~", " "),
         (r"(?<!\\)\\(?=\d)", ""),
-        (r"\\[dtc]frac(?![A-Za-z])", r"\\frac"),
-        (r"\\[dt]binom(?![A-Za-z])", r"\\binom"),
         (r"\\(?:boldsymbol|bm|underline|mathbf|pmb|mathnormal)\s*\{([^{}]*)\}", r"\1"),
-        (r"\\(?:bf|rm|it|bfseries|mathstrut)(?![A-Za-z{])\s*(?!\{)", ""),
+        (r"\\(?:bf|rm|it|bfseries)(?![A-Za-z{])\s*(?!\{)", ""),
         (r"\\color\s*\{[a-zA-Z]*\}|\\textcolor\s*\{[a-zA-Z]*\}", ""),
         (_TEXT + r"\s*\{\s*([eip])\s*\}(?!\s*[A-Za-z(])", r" \1 "),
         (_TEXT + r"\s*\{\s*([A-Za-z])\s*\}(?=\s*_)", r" \1"),
@@ -63,22 +72,14 @@ _REWRITES = tuple(
         (_TEXT + r"\s*\{\s*(sin|cos|tan|cot|sec|csc|log|ln)\s*\}", r"\\\1"),
         (_TEXT + r"\s*\{([^{}]*)\}", r"\\text{\1}"),
         (r"\\frac\s*\{\s*(\\text\{[^{}]*\})\s*\}\s*\{\s*(\\text\{[^{}]*\})\s*\}", r"\1/\2"),
-        (r"\\leq(?:slant)?(?![A-Za-z])|<=", r"\\le "),
-        (r"\\geq(?:slant)?(?![A-Za-z])|>=", r"\\ge "),
-        (r"\\neq(?![A-Za-z])|!=", r"\\ne "),
-        (r"\\(?:lt)(?![A-Za-z])", "<"),
-        (r"\\(?:gt)(?![A-Za-z])", ">"),
-        (r"\\(?:simeq|cong|doteq)(?![A-Za-z])", r"\\approx "),
-        (r"\\(?:varnothing|O)(?![A-Za-z])", r"\\emptyset"),
-        (r"\\(?:lbrace)(?![A-Za-z])", r"\\{"),
-        (r"\\(?:rbrace)(?![A-Za-z])", r"\\}"),
-        (r"\\(?:lvert|rvert|vert)(?![A-Za-z])", "|"),
+        (r"<=", r"\\le "),
+        (r">=", r"\\ge "),
+        (r"!=", r"\\ne "),
         (r"\*\*(?=[^*]*\*\*)|(?<=[^*\s])\*\*$|__", " "),
         (r"\^\s*\{?\s*\\(?:circ|degree)\s*\}?|\\(?:degree|deg)(?![A-Za-z])", r" degrees "),
         (r"(?<=\d)[eE]([-+]?)(\d{1,3})(?![\d.A-Za-z])", r"\\times 10^{\1\2}"),
         (r"(?<=[\d)}])\s*[xX]\s*(?=10\s*\^)", r"\\times "),
         (r"(?<=\d)['_](?=\d{3}(?!\d))", ""),
-        (r"\\(?:[lc]?dots|dots[bc])(?![A-Za-z])", "..."),
         (r"\b(?:[Nn]egative|[Mm]inus)\s+(?=\\?\$?[.\d])", "-"),
         (r"\bper cent\b", "percent"),
         (r"(?<=\d)\s*([万亿])", r" \1 "),
@@ -87,10 +88,7 @@ _REWRITES = tuple(
         (r"\\text\{\s*infinity\s*\}|\b[Ii]nfinity\b", r"\\infty "),
         (r"\\triangle\s*(?=[A-Z])", ""),
         (r"\\(?:blacksquare|square|Box|qed)(?![A-Za-z])\s*$", ""),
-        (
-            r"(?<=\d)\s*\\frac\s*\{\s*(k?m|cm|mm|ft|mi|k?g|mg)\s*\}\s*\{\s*(s|h|hr|min|L|mL)\s*\}$",
-            r" \\text{\1}/\\text{\2}",
-        ),
+        (r"(?<=\d)\s*\\frac\s*\{\s*(k?m|cm|ft|mi|k?g)\s*\}\s*\{\s*(s|h|hr|min|L)\s*\}$", r" \\text{\1}/\\text{\2}"),
         (r"[ \t\n\r]+", " "),
     )
 )
@@ -102,7 +100,6 @@ _MONEY_AFTER = re.compile(r"([-+]?)(\d[\d., ]*?)\s?\$", re.ASCII)
 """``1.200,50 €``."""
 _BETWEEN_SPANS = re.compile(r"\$\s*\$")
 _MARK = "\ue000"
-_EMPHASIS = re.compile(r"(?<![*\w)}])\*([^*]{1,200})\*(?![*\w({\\])")
 
 
 def narrow(text: str) -> str:
@@ -118,6 +115,7 @@ def cleaned(text: str) -> str:
     result = _unframed(result if result.endswith("...") else result.rstrip(".").strip())
     if "^{" in result:
         result = _UNIT_POWERS.sub(lambda m: _LETTERS.sub(r"\\text{\g<0>}", m[1]), result)
+    result = _COMMAND.sub(lambda m: _COMMANDS[m[1]], result)
     for pattern, replacement in _REWRITES:
         result = pattern.sub(replacement, result)
     result = _money(result.strip()).strip()
@@ -139,8 +137,6 @@ def _unframed(text: str) -> str:
             inner = between(opening, text, closing)
             if inner and opening not in inner and _balanced(inner):
                 text = inner.strip()
-        emphasis = _EMPHASIS.fullmatch(text)
-        text = emphasis[1].strip() if emphasis else text
     return text
 
 
