@@ -10,8 +10,8 @@ import re
 from collections.abc import Callable
 
 from stepforge.grading import frames
-from stepforge.grading.last_resort import OR_RATHER, last_value, whole_answer
-from stepforge.grading.phrases import after_colon, after_is, answer_of, chosen, picked
+from stepforge.grading.last_resort import last_value, whole_answer
+from stepforge.grading.phrases import after_colon, after_is, answer_of, chosen
 from stepforge.grading.spelling import narrow
 from stepforge.grading.verdict import decide
 
@@ -20,6 +20,9 @@ MAX_BARE = 300
 
 _ANSWER_LINE = re.compile(r"^\s*Answer:(.*)$", re.MULTILINE)
 _SENTENCES = re.compile(r"[.!?]\s+[A-Z]|[。！？].")
+_NEXT_QUESTION = re.compile(
+    r"\n\s{0,3}(?:#{1,4} ?|\*\*)?(?:Question|Problem|Q|User|Human|Instruction|问题|题目)(?: ?\d{1,3})?(?:\*\*)? ?[:：]"
+)
 _PROSE = re.compile(r"(?:^|\s)[A-Za-z]{2,}\s+[A-Za-z]{2,}")
 
 
@@ -29,18 +32,18 @@ def extract_answer(text: str) -> str | None:
     Without a frame, a text that is one formula or one word is the answer itself; of any other, the last number or
     formula of the last sentence that has one is returned.
     """
-    body = frames.last_word(narrow(text))
+    body = _response(text)
     stated = _stated(body)
     if stated is not None or frames.unfinished_thought(body):
         return stated or None
     if (whole := whole_answer(body)) is not None:
         return _cut(whole)
-    return _cut(OR_RATHER.join(filter(None, (picked(body), last_value(body)))))
+    return _cut(last_value(body))
 
 
 def stated_answer(text: str) -> str | None:
     """Return the final answer in one of the frames, as written; None where the text has no frame."""
-    return _stated(frames.last_word(narrow(text))) or None
+    return _stated(_response(text)) or None
 
 
 def stated_line(text: str) -> str | None:
@@ -51,7 +54,7 @@ def stated_line(text: str) -> str | None:
 
 def cut_off(text: str) -> bool:
     """Whether a text ends within its thoughts or within the box of its answer, whatever its server says."""
-    body = frames.last_word(narrow(text))
+    body = _response(text)
     return frames.unfinished_thought(body) or frames.boxed(body) == ""
 
 
@@ -83,6 +86,14 @@ def reference_answer(text: str) -> str | None:
     if prose and (len(plain) > MAX_BARE or "\n" in plain or _SENTENCES.search(plain)):
         return None
     return plain or None
+
+
+def _response(text: str) -> str:
+    """Return a response without its thinking, and without the next question that a base model asks itself."""
+    body = frames.last_word(narrow(text))
+    following = _NEXT_QUESTION.search(body, 1)
+    before = body[: following.start()] if following else ""
+    return before if _stated(before) else body
 
 
 def _stated(text: str) -> str | None:

@@ -8,7 +8,7 @@ import re
 from typing import NamedTuple
 
 from stepforge.grading.spelling import between
-from stepforge.grading.units import ratio, read_unit
+from stepforge.grading.units import read_unit
 
 MAX_ANSWER = 2000
 """Longest answer returned, in characters; a longer one is cut just past it, and no grader accepts it."""
@@ -19,34 +19,21 @@ MAX_BOXES = 12
 
 _BOX = re.compile(r"\\f?box(?:ed)?(?![A-Za-z])[ \t]*(?:(\{)|([^\s{}\\$A-Za-z]+|\\[A-Za-z]+|[A-Za-z](?![A-Za-z])))")
 _BRACE = re.compile(r"\\.|[{}]", re.DOTALL)
-_HASHES = re.compile(r"^[ \t]*####(?!#)[ \t]*([^\n]*)", re.MULTILINE)
-_HEADING = re.compile(r"^[ \t]*#{1,6}[ \t]*([^\n#]+)\Z", re.MULTILINE)
+_HASHES = re.compile(r"^[ \t]*(#{1,6})(?!#)[ \t]*([^\n]*\S)", re.MULTILINE)
 _VALUE_LINE = re.compile(r"[-+\u2212]?\\?[$€£]?[-+\u2212]?[.\d][\d,./]*(?:\s?\\?%)?(?: [A-Za-z]+){0,2}\.?")
-_END_OF_TURN = re.compile(
-    r"<\|(?!(?:begin|end)_of_(?:thought|solution))[^|<>\s]{1,40}\|>|</s>|<eos>|<end_of_turn>|<\uff5c[^\uff5c<>\s]{1,40}\uff5c>"
-)
+_END_OF_TURN = re.compile(r"<\|[^|<>\s]{1,40}\|>|</s>|<eos>|<end_of_turn>|<\uff5c[^\uff5c<>\s]{1,40}\uff5c>")
 _OPENING = re.compile(rf"\A(?:\s*(?:{_END_OF_TURN.pattern}))+(?:[ \t]*assistant[ \t]*\n)?")
 """Control tokens that open a turn, as ``<|im_start|>assistant``."""
 _TAG = re.compile(r"<(final_)?answer>", re.IGNORECASE)
 _HTML = re.compile(r"</?(?:b|i|em|strong|u|p|span|div|code|mark)>|<br\s?/?>", re.IGNORECASE)
-_NEXT_QUESTION = re.compile(
-    r"\n\s{0,3}(?:#{1,4} ?|\*\*)?(?:Question|Problem|Q|User|Human|Instruction|问题|题目)(?: ?\d{1,3})?(?:\*\*)? ?[:：]"
-)
-_ANSWERED = re.compile(
-    r"####|\\boxed|(?<!\w)[Aa]nswer(?: is:?|s are:?|:)[ *]*[$]?"
-    r"(?:\\|[-\u2212(]*\d|\(?[A-J](?:[).]|\W*$)|(?:[Yy]es|[Nn]o|[Tt]rue|[Ff]alse)\b)",
-    re.MULTILINE,
-)
 ENDS_OF_THOUGHT = (
     "</think>", "</thinking>", "</thought>", "</reasoning>", "</seed:think>", "◁/think▷", "[/THINK]",
     "<|end_of_thought|>", "<|channel|>final<|message|>",
 )  # fmt: skip
-_SOLUTION = re.compile(r"<\|(?:begin|end)_of_solution\|>")
-_CONNECTOR = re.compile(
-    r"\s*(?:[,;]?\s*(?:and|or|\\text\{\s*(?:and|or)\s*\}|&)|[,;])\s*(?:\\text\{\s*(?:and|or)\s*\}|and|or)?\s*((?:[A-Za-z](?:_\{?\w+\}?)?|\\[a-z]+)\s*=)?\s*"
-)
-_NAME_BEFORE = re.compile(r"((?:[A-Za-z](?:_\{?\w+\}?)?|\\[a-z]+)\s*=)\s*(?:\$+|\\\(|\\\[)?\s*$")
-_UNIT_BETWEEN = re.compile(r"\$?\s*([A-Za-z]{1,12}),?\s*(?:and)?\s*\$?")
+_NAME = r"(?:[A-Za-z](?:_\{?\w+\}?)?|\\[a-z]+)\s*="
+_AND = r"(?:and|or|\\text\{\s*(?:and|or)\s*\})"
+_CONNECTOR = re.compile(rf"\s*(?P<unit>[A-Za-z]{{1,12}})??\s*(?P<sign>[,;&]\s*{_AND}?|{_AND})?\s*(?P<name>{_NAME})?\s*")
+_NAME_BEFORE = re.compile(rf"{_NAME}(?=\s*(?:\$+|\\\(|\\\[)?\s*$)")
 _UNIT_AFTER = re.compile(r"\$?\s*([A-Za-z]{1,12})\b")
 _MATH_SIGNS = re.compile(r"\$+|\\[()\[\]]|\\q?quad(?![A-Za-z])|\\[,;! ]")
 _KEYS = ("final_answer", "answer", "finalanswer", "final answer", "result", "solution")
@@ -55,21 +42,13 @@ _KEYS = ("final_answer", "answer", "finalanswer", "final answer", "result", "sol
 def last_word(text: str) -> str:
     """The response without its thinking and without anything after its end of turn."""
     start, length = max((text.rfind(end), len(end)) for end in ENDS_OF_THOUGHT)
-    text = _SOLUTION.sub(" ", text[start + length :]) if start >= 0 else text
-    text = _END_OF_TURN.split(_OPENING.sub("", text), maxsplit=1)[0]
-    return _before_next_question(_HTML.sub(" ", text) if "<" in text else text)
+    text = _OPENING.sub("", text[start + length :] if start >= 0 else text)
+    text = _END_OF_TURN.split(text, maxsplit=1)[0]
+    return _HTML.sub(" ", text) if "<" in text else text
 
 
 def unfinished_thought(text: str) -> bool:
     return "<think>" in text[:200] and not any(end in text for end in ENDS_OF_THOUGHT)
-
-
-def _before_next_question(text: str) -> str:
-    """Cut off the next question that a base model asks itself after answering."""
-    if (following := _NEXT_QUESTION.search(text, 1)) is None:
-        return text
-    before = text[: following.start()]
-    return before if _ANSWERED.search(before) else text
 
 
 def tagged(text: str) -> str | None:
@@ -114,7 +93,7 @@ def boxed(text: str) -> str | None:
         if (box := _content(text, start)) is None:
             return ""
         if box[0]:
-            return _in_two_units(text, start, *box) or _joined(text, start, box[0])
+            return _joined(text, start, *box)
         end = start
     return None
 
@@ -140,54 +119,40 @@ def _box_before(text: str, end: int) -> _Box | None:
     return _Box(start, *box) if box and box[0] else None
 
 
-def _in_two_units(text: str, start: int, last: str, end: int) -> str | None:
-    r"""Return ``\boxed{3} hours and \boxed{20} minutes`` as one quantity; None where the last box is no part of one."""
-    box = _box_before(text, start)
-    larger = _UNIT_BETWEEN.fullmatch(text[box.end : start]) if box else None
-    smaller = _UNIT_AFTER.match(text, end)
-    if box is None or larger is None or smaller is None:
-        return None
-    units = [read_unit(f" {word[1]}") for word in (larger, smaller)]
-    size = ratio(units[0], units[1]) if units[0] and units[1] else None
-    if size is None or size <= 1 or (last.isdecimal() and int(last) >= size):  # 2 hours, which are 120 minutes
-        return None
-    return f"{box.content} {larger[1]} {last} {smaller[1]}"
-
-
-def _joined(text: str, start: int, last: str) -> str:
-    """Join the boxes that list an answer together with the last one."""
+def _joined(text: str, start: int, last: str, end: int) -> str:
+    """Join the last box with those before it that list an answer, or give it in two units: ``3 hours, 20 minutes``."""
     found, first = [last], start
-    names: list[str] = []
     for _ in range(MAX_BOXES):
         box = _box_before(text, first)
-        between = _CONNECTOR.fullmatch(_MATH_SIGNS.sub(" ", text[box.end : first])) if box else None
-        if box is None or between is None:
+        link = _CONNECTOR.fullmatch(_MATH_SIGNS.sub(" ", text[box.end : first])) if box else None
+        if box is None or link is None or not (link["sign"] or link["unit"]) or not _measures(link["unit"]):
             break
-        names.append(between[1] or "")
-        found.append(box.content)
+        if link["unit"] and len(found) == 1 and (after := _UNIT_AFTER.match(text, end)) is not None:
+            found[0] = f"{last} {after[1]}"
+        found[-1] = (link["name"] or "") + found[-1]
+        found.append(f"{box.content} {link['unit']}" if link["unit"] else box.content)
         first = box.start
     if len(set(found)) == 1:
         return last
-    before_first = _NAME_BEFORE.search(text[max(0, first - 30) : first])
-    names.append(before_first[1] if before_first else "")
-    named = len(set(names)) == len(names) and all(names)
-    return ", ".join(name + value if named else value for name, value in zip(names[::-1], found[::-1], strict=True))
+    named = _NAME_BEFORE.search(text[max(0, first - 30) : first])
+    return (named[0] if named else "") + ", ".join(reversed(found))
+
+
+def _measures(word: str | None) -> bool:
+    unit = read_unit(f" {word}") if word else None
+    return word is None or (unit is not None and unit.measure is not None)
 
 
 def after_hashes(text: str) -> str | None:
-    """Return the last ``####`` line that is a value, or the text's last line: elsewhere it is a Markdown heading."""
-    heading = _HEADING.search(text.rstrip()[-200:])
-    if heading is not None and _VALUE_LINE.fullmatch(heading.group(1).strip()):
-        return bare(heading.group(1))
-    if "####" not in text:
-        return None
-    lines = [match for match in _HASHES.finditer(text) if match.group(1).strip()]
-    if not lines:
-        return None
-    last = lines[-1]
-    if not text[last.end() :].strip():
-        return last.group(1).strip()
-    return next((bare(m.group(1)) for m in reversed(lines) if _VALUE_LINE.fullmatch(m.group(1).strip())), None)
+    """Return the last ``####`` line that is a value or ends the text, or a value that any heading at its end is."""
+    end = len(text.rstrip())
+    for match in reversed([*_HASHES.finditer(text)]):
+        four, ends = match[1] == "####", match.end() >= end
+        if (four or ends) and _VALUE_LINE.fullmatch(match[2]):
+            return bare(match[2])
+        if four and ends:
+            return match[2]
+    return None
 
 
 def bare(text: str) -> str:

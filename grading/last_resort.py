@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from stepforge.grading.dates import DATE
 from stepforge.grading.frames import bare
 from stepforge.grading.number_words import CARDINAL
+from stepforge.grading.vocabulary import YES_OR_NO
 
 TAIL = 1500
 """How much of a text's end the last resort reads, in characters."""
@@ -13,9 +14,8 @@ LONGEST_WHOLE = 300
 """Longest text taken as an answer as it stands, in characters."""
 
 _UNIT = (
-    r"(?:kilomet(?:er|re)s?|centimet(?:er|re)s?|millimet(?:er|re)s?|met(?:er|re)s?|km|cm|mm|m|inch(?:es)?|feet|foot|ft"
-    r"|yards?|miles?|kilograms?|milligrams?|grams?|kg|mg|g|ounces?|oz|pounds?|lbs?|lit(?:er|re)s?|millilit(?:er|re)s?"
-    r"|mL|L|seconds?|minutes?|mins?|hours?|hrs?|h|days?|weeks?|months?|years?)"
+    r"(?:(?:kilo|centi|milli)?met(?:er|re)s?|[kcm]?m|inch(?:es)?|feet|foot|ft|yards?|miles?|(?:kilo|milli)?grams?|[km]?g"
+    r"|ounces?|oz|pounds?|lbs?|(?:milli)?lit(?:er|re)s?|m?L|(?:second|minute|min|hour|hr|day|week|month|year)s?|h)"
     r"(?:/(?:s|second|min|minute|h|hr|hour|day))?(?:\^\{?[23]\}?|[\u00b2\u00b3])?(?![A-Za-z/^])"
 )
 """Units that convert into others: without its unit the number may be another quantity."""
@@ -48,7 +48,6 @@ _OPTION = re.compile(r"(?:(?:option|choice|answer)\s*)?\(?[A-H]\)?(?:[.):][ \t]+
 """``Option A``, ``B. 12 apples``."""
 _WORDED_SET = re.compile(r"(?:no (?:real )?solutions?|all real numbers|the empty set)\.?", re.IGNORECASE)
 _RATIO = re.compile(r"\d+(?:\.\d+)?(?: to \d+(?:\.\d+)?)+\.?", re.ASCII)
-_YES_OR_NO = re.compile(r"(yes|no|true|false)[.,;:!]\s[^=\n]+", re.IGNORECASE)
 _ASIDE = re.compile(r"(?<=[\w.%])\s*\((?=[^()]*[A-Za-z]{2})([^()]*)\)(?=\s*[.!]?$)")
 _PART = re.compile(r"\b(?:half|hal[fv]es|third|quarter|fourth|fifth|sixth|eighth|tenth|dozen|past|percent|point)s?\b")
 _BETWEEN = re.compile(r"(?<=[A-Za-z]) and (?=\d)")
@@ -77,9 +76,6 @@ _GIVEN = re.compile(
     r"(?:\b(?:is|are|was|were|equals)\b|=)\s*[-\u2212$(\[\\\d\u221a\u03c0][^=A-Z]*$|\bof [-\u2212]?\d[\d.,/]*$"
 )
 """What a sentence says that gives a value: ``The minimum is 9`` and not ``The minimum is reached``."""
-_PROSE_ASIDE = re.compile(r"\s\([A-Za-z]{2}[^()]*\)")
-_IN_BRACKETS = re.compile(r"\w\s\([^()A-Za-z]*\)$")
-"""``x + 4 (22)``."""
 _ABOUT = re.compile(r"\u2248|[,(]?\s*\b(?:about|approximately|roughly)\b")
 _NAMED_VALUES = re.compile(r"[A-Za-z]\s*=[^=(]*,[^=(]*[A-Za-z]\s*=")
 """``a = 2, b = 3``."""
@@ -111,10 +107,8 @@ def whole_answer(text: str) -> str | None:
     whole = text.strip()
     if len(whole) > LONGEST_WHOLE or _NOT_WHOLE.search(whole):
         return None
-    if any(pattern.fullmatch(whole) for pattern in (_OPTION, _WORDED_SET, _RATIO, DATE)):
+    if any(pattern.fullmatch(whole) for pattern in (_OPTION, _WORDED_SET, _RATIO, DATE, YES_OR_NO)):
         return bare(whole)
-    if (said := _YES_OR_NO.fullmatch(whole)) is not None:
-        return said[1]
     if _QUANTITY.fullmatch(whole) and not _NOT_UNIT.search(_BETWEEN.sub(" ", whole)):
         return bare(whole)
     if " " in whole and _LONE_WORD.search(_AND_OR.sub(" , ", _NO_PROSE.sub(" ", whole))):
@@ -171,11 +165,11 @@ def _plain_formula(sentence: str) -> str | None:
     """Return the last formula of a sentence without LaTeX, ``2x + 1`` or ``(2, 3)``: no number in it is the answer."""
     if "\\" in sentence or "$" in sentence:
         return None
-    found = (run.strip(" ,.").lstrip("= ") for run in _RUN.findall(_PROSE_ASIDE.sub(";", sentence)))
+    found = (run.strip(" ,.").lstrip("= ") for run in _RUN.findall(sentence))
     run = next((run for run in reversed([*found]) if any(map(str.isdigit, run))), "")
     run = run.partition("=")[2].strip() if run[:1] in "+^*/" else run  # it began with a word
     unclosed = sum(map(run.count, "([")) != sum(map(run.count, ")]"))
-    if unclosed or _IN_BRACKETS.search(run) or _FORMULA.search(_TIMES.sub("*", run)) is None:
+    if unclosed or _FORMULA.search(_TIMES.sub("*", run)) is None:
         return None
     left, equals, _ = run.partition("=")
     if equals and not _PLAIN.fullmatch(left.strip()) and _ASKS_EQUATION.search(sentence):

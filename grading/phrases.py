@@ -15,7 +15,7 @@ MAX_WORDS = 6
 LAST_FRAMES = 50
 """How many phrases are looked at, from the end."""
 CLOSING = 400
-"""How much of a text's end is searched for an option, or a yes or no, outside such a phrase, in characters."""
+"""How much of a text's end is searched for an option that it chooses, in characters."""
 FOREIGN_TAIL = 20_000
 """How much of a text's end is searched for phrases of other languages, in characters."""
 
@@ -29,20 +29,12 @@ _IS = re.compile(
 )
 _CHOSEN = re.compile(r"\b(?i:option|choice|answer)\s+\(?([A-J])\)?\s+(?i:is)\s+(?:the\s+)?(?i:correct|right)\b")
 _PICKED = re.compile(
-    r"(?:^|[.!:]\s+|\bso\s+)\(?([A-J])\)?\s+is\s+(?:the\s+)?(?:correct|right|best|answer)\b"
-    r"|\b(?i:choose|pick|select|go with|option:|choice:)\s+(?:(?i:option|choice|answer)\s+)?"
-    r"\(?([A-J])(?:\)|(?=[.,;:]|\s*$))"
-    r"|\b(?:Thus|Hence|Therefore|So),?\s+\(?([A-J])(?:\)\.?|\.)?\s*\Z",
-    re.MULTILINE,
+    r"\b(?i:choose|pick|select|go with|thus|hence|therefore|so),?\s+(?:(?i:option|choice|answer)\s+)?\(?([A-J])\)?\.?"
+    r"\s*\Z"
 )
 _ROUNDS = re.compile(
-    r"[,;]?\s*\(?(?:which\s+|or\s+|and\s+)?(?:is\s+)?"
-    r"(?:round(?:s|ed)?(?: up| down)? to|approximately|about|roughly|\u2248)"
-    r"\s*[$*(\\]*(-?\d[\d,]*(?:\.\d+)?)(?!\d|\.\d|\s*\\?%)"
-)
-_CONCLUDED = re.compile(
-    r"\b(?:(?:thus|hence|therefore|so),?|(?:statement|claim) is) (yes|no|true|false)\.?\s*\Z",
-    re.IGNORECASE,
+    r"[^.\n\d]{0,30}?(?:rounds?|rounded|about|approximately|roughly|\u2248)[^.\n\d]{0,9}"
+    r"(-?\d[\d,]*(?:\.\d+)?)(?!\d|\.\d|\s*\\?%)"
 )
 _LETTER = re.compile(r"\(?([A-J])\)?(?:[,;](?!\s*(?:and\s+)?\(?[A-J]\b)|\s+(?:\(|(?:because|since|as|not|and not)\b))")
 _NOUNS = (
@@ -58,8 +50,6 @@ _FOREIGN = re.compile(
 )  # fmt: skip
 _SENTENCE_END = re.compile(r"(?<!\.\.)[.!?](?=\s|$)|\n|[。！？]")
 """The end of a sentence; the dots of ``0.333...`` are none."""
-_RATHER = re.compile(r"not\s[^.\n]{1,60}?,?\sbut\s+(?:rather\s+)?")
-"""What an answer is not: ``not 8 but 7``."""
 _LEADING = re.compile(
     r"(?:[*_:\s]+|(?:approximately|about|around|roughly|exactly|simply|just|only|therefore|thus|clearly|now|then|"
     r"indeed|equal to|given by|found to be|option|choice|also|still|that)\b)+", re.IGNORECASE
@@ -81,14 +71,11 @@ _CONTINUES = re.compile(
     r"|\s*[,;]\s*(?=[-\u2212(\[{\\$.\d])"
 )
 _EXPLAINS = re.compile(
-    r"[,;:.]?\s+(?:-\s+(?=[A-Za-z]{2,})|[—–]\s+(?=[A-Za-z]+(?:\s|$)))|[,;:]?\s+(?:\()?(?:which|who|whose|so|since|because|as|where|when|while"
-    r"|if|but|not|and not|or not|"
-    r"hence|therefore|thus|giving|meaning|making|i\.e|e\.g|in total|in all|altogether|respectively|using|given"
-    r"|yielding)\b"
+    r"[,;:.]?\s+(?:-\s+(?=[A-Za-z]{2,})|[—–]\s+(?=[A-Za-z]+(?:\s|$)))|[,;:]?\s+(?:\()?(?:which|so|since|because|as|where|when"
+    r"|while|if|but|not|and not|or not|thus|giving|meaning|i\.e|e\.g|in total|in all|altogether|using|given)\b"
     r"|[,;]\s+(?!(?:and|or)\b)(?=[^\W\d_]{2,}(?:\s|$|[,.]))(?![A-Za-z]+\s*=)|,?\s+(?:and|or)\s+(?=(?:so|we|he|she"
     r"|about|approximately|roughly|it|they|the|this|that|you|I|not|a(?! (?:half|third|quarter)\b))\b)"
 )
-_SAYS = re.compile(r"\s+(?:is|are|was|were|has|have)\b")
 _AFTER_NUMBER = re.compile(
     r"\s+[(\[]|:\s+(?=[A-Za-z])|[,;]?\s+(?:for|of|on|at|from|with|after|before|by|during|until|out|left|remaining"
     r"|total|over|under|when|each)\b(?! zero)|\s+(?:in|to)\s+(?=[A-Za-z]{2,})"
@@ -97,18 +84,17 @@ _PLAIN_HEAD = re.compile(
     r"[-+\u2212]?\s*\\?[$€£¥₹]?\s*[-+\u2212]?[\d.][\d,.]*(?:\s?[/:]\s?\d+)?\s*(?:\\?%)?(?:\s*[A-Za-z%°¢][\w./²³^-]*){0,4}"
 )
 _NO_ANSWER = re.compile(
-    r"(?:\W*(?:the|a|an|also|indeed|very|quite|now|all|both)\b)*\W*(?:correct|right|wrong|incorrect|reasonable"
-    r"|helpful|clear|obvious|"
-    r"above|below|see|shown|given|found|verified|confirmed|consistent|unique|valid|simple|easy|complete|done|here"
-    r"|this|that|"
-    r"it|as|not|in|on|at|to|of|for|what|how|if|when|boxed|same|following|accurate|final|checked|rounded|supported|"
-    r"unknown|unclear|integer|whole|natural|even number|odd number|positive|negative|real|number|fraction|decimal|"
-    r"value|sum|product|difference|total|result|derived|obtained|based|calculated|computed|written|expressed|likely|"
-    r"probably|meaningful|sensible|plausible|logical|satisfactory|useful|true to)\b.*", re.IGNORECASE | re.DOTALL
-)  # fmt: skip
+    r"(?:\W*(?:the|a|an|also|indeed|very|quite|now|all|both)\b)*\W*(?:correct|right|wrong|incorrect|reasonable|helpful"
+    r"|clear|obvious|above|below|see|shown|given|found|verified|confirmed|consistent|unique|valid|simple|easy|complete"
+    r"|done|here|this|that|it|as|not|in|on|at|to|of|for|what|how|if|when|boxed|same|following|accurate|final|checked"
+    r"|rounded|supported|unknown|unclear|integer|whole|natural|(?:even|odd) number|positive|negative|real|number|value"
+    r"|fraction|decimal|sum|product|difference|total|result|derived|obtained|based|calculated|computed|written|likely"
+    r"|expressed|probably|meaningful|sensible|plausible|logical|satisfactory|useful|true to)\b.*",
+    re.IGNORECASE | re.DOTALL,
+)
 _VERB = re.compile(
-    r"\b(?:is|are|was|were|has|have|had|be|been|being|can|could|will|would|should|must|may|might|does|do|did|makes?|"
-    r"gives?|means?|needs?|gets?|hopes?|thinks?|know|want|let|I|we|you|we're|it's)\b"
+    r"\b(?:is|are|was|were|be|been|being|has|have|had|can|could|will|would|should|must|may|might|does|do|did|makes?"
+    r"|gives?|means?|needs?|gets?|know|want|let|I|we|you)\b"
 )
 
 
@@ -122,19 +108,8 @@ def after_is(text: str) -> str | None:
 
 
 def chosen(text: str) -> str | None:
-    """Return the option that a text calls correct: ``Option B is correct``."""
-    options = set(_CHOSEN.findall(text))
-    return options.pop() if len(options) == 1 else None
-
-
-def picked(text: str) -> str | None:
-    """Return the option that a text seems to pick, ``I choose B.``, or the yes or no that ends it: no frame, as a set
-    or a student may be picked too."""
-    end = text.rstrip()[-CLOSING:]
-    options = set[str]().union(*_PICKED.findall(end)) - {""}
-    said = _CONCLUDED.search(end)
-    if not options and said is not None:
-        return said[1]
+    """Return the option that a text calls correct: ``Option B is correct``, or ends by choosing: ``I choose B``."""
+    options = set(_CHOSEN.findall(text) or _PICKED.findall(text, max(0, len(text) - CLOSING)))
     return options.pop() if len(options) == 1 else None
 
 
@@ -164,7 +139,6 @@ def answer_of(after: str) -> str | None:
     body = after.lstrip()
     if (option := _OPTION.match(body.split("\n", 1)[0])) is not None:
         return bare(option.group())
-    body = _RATHER.sub("", body, count=1) if _RATHER.match(body) else body
     marked = body.startswith("*")
     leading = None if marked else _LEADING.match(body)
     stripped = body[leading.end() :] if leading else body
@@ -219,7 +193,7 @@ def _without_explanation(sentence: str, *, value: bool) -> str:
     cuts = [_EXPLAINS.search(sentence, 1)]
     if value:
         head, after = _PLAIN_HEAD.match(sentence), _AFTER_NUMBER.search(sentence, 1)
-        cuts += [_SAYS.search(sentence, 1), after if head and after and after.start() <= head.end() else None]
+        cuts.append(after if head and after and after.start() <= head.end() else None)
     return sentence[: min((cut.start() for cut in cuts if cut), default=len(sentence))].rstrip(" ,;:(*")
 
 

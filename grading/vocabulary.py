@@ -5,6 +5,8 @@ import re
 _NAMELIKE = re.compile(
     r"^[A-Z][a-z]{2,}$|(?<![\\A-Za-z{_])(?!(?:sin|cos|tan|log|ln|pi|sqrt)\b)[A-Za-z]{2,}\s+[A-Za-z]{2,}"
 )
+YES_OR_NO = re.compile(r"(yes|no|true|false)[,;:.]\s[^=\n]+", re.IGNORECASE)
+"""``Yes, it is``."""
 _VOWEL = re.compile(r"[aeiouyAEIOUY]")
 
 
