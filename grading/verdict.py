@@ -9,14 +9,13 @@ whether a solution without an answer is wrong is for its caller to say.
 import re
 from functools import lru_cache
 
-from stepforge.grading.answer_types import Choice, Equation, Items, Nothing, Ratio, Reading, Unread, Value, Words
+from stepforge.grading.answer_types import Items, Reading, Value
 from stepforge.grading.comparison import compare
 from stepforge.grading.dates import same_date
 from stepforge.grading.exact import ExactError, Polynomial, evaluate
 from stepforge.grading.gates import MAX_LENGTH, may_be_equal, power_growth, refusal
 from stepforge.grading.last_resort import OR_RATHER
 from stepforge.grading.reading import read_answer
-from stepforge.grading.regions import Region
 from stepforge.grading.spelling import cleaned, without_text_commands
 from stepforge.grading.vocabulary import may_say_the_same, shortened
 from stepforge.schemas.problem import AnswerKind
@@ -32,17 +31,12 @@ _CHOICE = re.compile(r"\(?\s*([A-Za-z])\s*(?:[).:].*|$)", re.DOTALL)
 _RANGE = re.compile(r"(\d+(?:\.\d+)?)\s*-\s*(\d+(?:\.\d+)?)\s+(?!sqrt)[A-Za-z]{3,}.*", re.ASCII)
 """``5-6 days``, which is not -1."""
 _WHOLE = re.compile(r"\\in\s*\\mathbb\s*\{?Z")
-_WHOLE_NAME = re.compile(r"(?<![A-Za-z\\])[kmn](?![A-Za-z])")
 _OPTION = re.compile(r"\(?([A-J])\)?")
 _OPTIONS = re.compile(r"(?<![A-Za-z\\])[A-J]{1,4}(?![A-Za-z])")
 _LETTERS = re.compile(r"[A-Za-z]{2,}")
 _CURRENCIES = re.compile(r"[€£¥₹]|\b(?:dollar|euro|pound|yen|rupee)(?=s?\b)")
 _SIGN_OF = {"dollar": "$", "euro": "€", "pound": "£", "yen": "¥", "rupee": "₹"}
 _MODULUS = re.compile(r"\\(?:pmod|bmod|mod)\s*\{?\s*(\w+)|\bmod\s+(\w+)")
-_NAMES: dict[type, str] = {
-    Equation: "equation", Region: "region", Words: "words", Nothing: "words", Choice: "choice",
-    Ratio: "ratio or time", Unread: "other formula",
-}  # fmt: skip
 
 
 def decide(reference: str | None, answer: str | None, kind: AnswerKind) -> Outcome | None:
@@ -133,7 +127,7 @@ def _decide_math(reference: str, answer: str) -> Outcome | None:
     _, rounds, rounded = answer.rpartition("\\approx")
     if outcome == "wrong" and rounds and compare(read_answer(reference), read_answer(rounded)) == "correct":
         return "undetermined"  # 12\pi \approx 37.7, where the reference is rounded
-    if outcome == "wrong" and _WHOLE.search(reference + answer) and all(map(_WHOLE_NAME.search, (reference, answer))):
+    if outcome == "wrong" and _WHOLE.search(reference + answer):
         return "undetermined"  # k\pi + \pi/2 and k\pi - \pi/2 are the same numbers
     option = _OPTION.fullmatch(plain[0])
     return "undetermined" if outcome == "wrong" and option and not _names_another(option[1], plain[1]) else outcome
@@ -155,7 +149,7 @@ def _letters(reference: str, answer: str) -> Outcome:
 
 
 def subject(reference: str | None, answer: str | None) -> str:
-    """What was compared, such as ``number, percent`` or ``list``: by it disagreements between graders are counted."""
+    """What was compared, such as ``percentage against number``: disagreements between graders are counted by it."""
     if reference is None or not reference.strip():
         return "no reference"
     if answer is None or not answer.strip():
@@ -167,22 +161,18 @@ def subject(reference: str | None, answer: str | None) -> str:
     except Exception:  # what cannot even be read has a kind of its own
         return "unread"
     one, other = _name(gold), _name(given)
-    return _pair(gold, given) if one == other else f"{one} against {other}"
-
-
-def _pair(gold: Reading, given: Reading) -> str:
-    name = _name(gold)
-    if not isinstance(gold, Value) or not isinstance(given, Value) or gold.number is None or given.number is None:
-        return name
-    units = {gold.unit.name, given.unit.name} - {""}
-    if "%" in units:
-        return f"{name}, percent"
-    if units:
-        return f"{name}, units"
-    return name if gold.number.value != given.number.value else f"{name}, equal values"
+    if one != other:
+        return f"{one} against {other}"
+    numbers = [side.number for side in (gold, given) if isinstance(side, Value) and side.number is not None]
+    equal = len(numbers) == 2 and numbers[0].value == numbers[1].value
+    return f"{one}, equal values" if equal else one
 
 
 def _name(reading: Reading) -> str:
-    if isinstance(reading, Value):
-        return "formula" if reading.number is None else "number"
-    return reading.kind if isinstance(reading, Items) else _NAMES[type(reading)]
+    if isinstance(reading, Items):
+        return reading.kind
+    if not isinstance(reading, Value):
+        return type(reading).__name__.lower()
+    if reading.number is None:
+        return "formula"
+    return "percentage" if reading.number.percent else "quantity" if reading.unit.name else "number"
