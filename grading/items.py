@@ -1,16 +1,12 @@
 """Comparing collections: lists in any order, tuples in theirs, named values by name."""
 
-import re
 from collections.abc import Callable
-from dataclasses import replace
 from fractions import Fraction
 
 from stepforge.grading.answer_types import Equation, Items, Reading, Value, Words
 from stepforge.grading.regions import as_region
 from stepforge.schemas.rollout import Outcome
 
-_WITH_COMMA = re.compile(r"(-?\d{1,100}),(\d{1,100})(?:\s+[^\d,]+)?", re.ASCII)
-"""``3,5 metros``."""
 FEW = 12
 """Most elements that are all compared with each other."""
 _WORST_FIRST: tuple[Outcome | None, ...] = ("wrong", None, "undetermined")
@@ -19,9 +15,6 @@ Compare = Callable[[Reading, Reading], Outcome | None]
 
 
 def same_items(gold: Items, answer: Items, compare: Compare) -> Outcome | None:
-    gold, answer = _as_matrix(gold, answer), _as_matrix(answer, gold)
-    if {gold.bracket, answer.bracket} <= {"\\{", "{"}:
-        gold, answer = _each_once(gold), _each_once(answer)
     pairs = _by_name(gold), _by_name(answer)
     if pairs[0] is not None and pairs[1] is not None:
         return _same_names(pairs[0], pairs[1], compare)
@@ -29,6 +22,10 @@ def same_items(gold: Items, answer: Items, compare: Compare) -> Outcome | None:
         list(p.values()) if p is not None else list(s.parts) for p, s in zip(pairs, (gold, answer), strict=True)
     )
     kinds = {gold.kind, answer.kind}
+    if kinds == {"matrix", "tuple"} and any(isinstance(part, Items) for part in left + right):  # [[1,2],[3,4]]
+        return "undetermined"
+    if {gold.bracket, answer.bracket} <= {"\\{", "{"} and set(left) == set(right):
+        return "correct"
     if len(left) != len(right) or (gold.rows != answer.rows and "matrix" in kinds and len(kinds) == 1):
         return "wrong"
     if any(p is not None for p in pairs) and not (pairs[0] is None and _indexed(pairs[1]) and kinds == {"list"}):
@@ -50,25 +47,8 @@ def _indexed(named: dict[str, Reading] | None) -> bool:
     return named is not None and len({name.partition("_")[0] for name in named}) == 1
 
 
-def _each_once(items: Items) -> Items:
-    """Return a set without its repetitions."""
-    return replace(items, parts=tuple(p for i, p in enumerate(items.parts) if p not in items.parts[:i]))
-
-
-def _as_matrix(items: Items, other: Items) -> Items:
-    """Read ``[[1,2],[3,4]]`` as the matrix that it is compared with."""
-    rows = [part for part in items.parts if isinstance(part, Items) and part.kind == "tuple"]
-    if other.kind != "matrix" or items.kind != "tuple" or not rows or len(rows) < len(items.parts):
-        return items
-    cells = tuple(cell for row in rows for cell in row.parts)
-    even = len({len(row.parts) for row in rows}) == 1
-    return replace(items, kind="matrix", parts=cells, rows=len(rows), bracket=other.bracket) if even else items
-
-
 def _other_brackets(gold: Items, answer: Items, compare: Compare) -> Outcome | None:
     """Compare ``(3,5)`` with ``[3,5]``: an interval has other ends; a vector or a list may be written with either."""
-    if gold.kind == "interval":
-        return "wrong"
     outcome = _in_order(list(gold.parts), list(answer.parts), compare)
     if outcome == "correct" and len(gold.parts) == 2 and as_region(gold.text) is not None:
         return "wrong"
@@ -98,8 +78,8 @@ def _all(outcomes: list[Outcome | None]) -> Outcome | None:
 
 def _in_any_order(left: list[Reading], right: list[Reading], compare: Compare) -> Outcome | None:
     """Match each element with an equal one; an element that has no match at all settles it."""
-    if len(left) > FEW and left != right:
-        return _many_numbers(left, right)
+    if len(left) > FEW:
+        return "correct" if _in_order(left, right, compare) == "correct" else "undetermined"
     open_left, unused = False, list(range(len(right)))
     for one in left:
         outcomes = {i: compare(one, right[i]) for i in unused}
@@ -113,13 +93,6 @@ def _in_any_order(left: list[Reading], right: list[Reading], compare: Compare) -
         else:
             open_left = True
     return "undetermined" if open_left else "correct"
-
-
-def _many_numbers(left: list[Reading], right: list[Reading]) -> Outcome:
-    values = [[v.number.value for v in side if isinstance(v, Value) and v.number] for side in (left, right)]
-    if len(values[0]) < len(left) or len(values[1]) < len(right):
-        return "undetermined"
-    return "correct" if sorted(values[0]) == sorted(values[1]) else "wrong"
 
 
 def one_and_many(gold: Reading, answer: Reading, compare: Compare) -> Outcome | None:
@@ -143,9 +116,16 @@ def one_and_many(gold: Reading, answer: Reading, compare: Compare) -> Outcome | 
     vectors = one.formula is not None and "j" in one.formula.names  # i + 2j
     if (many.kind == "matrix" and one.number is None) or (many.kind == "tuple" and vectors):
         return "undetermined"  # a matrix may have a name
-    if any(isinstance(part, Words) and any(map(str.isdigit, part.plain)) for part in many.parts):
+    if any(_may_be_more(part) for part in many.parts):
         return "undetermined"
-    return "undetermined" if _decimal_comma(one, many) or _grouped_otherwise(one, many) else "wrong"
+    return "undetermined" if one.number is not None and one.number.value in _as_one(many.text) else "wrong"
+
+
+def _may_be_more(part: Reading) -> bool:
+    """Whether it is words with a number in them, or a part as of ``two and a half``."""
+    if isinstance(part, Words):
+        return any(map(str.isdigit, part.plain))
+    return isinstance(part, Value) and part.number is not None and part.number.other is not None
 
 
 def _other_names(many: Items) -> bool:
@@ -161,15 +141,9 @@ def _with_different_units(many: Items) -> bool:
     return many.kind == "list" and (words or (len(units) > 1 and any(units)))
 
 
-def _grouped_otherwise(one: Value, many: Items) -> bool:
-    """Whether ``12,34,567`` is one number with its digits grouped as in India."""
-    digits = many.text.replace(",", "")
-    return one.number is not None and digits.isdigit() and one.number.value == int(digits)
-
-
-def _decimal_comma(one: Value, many: Items) -> bool:
-    numbers = [p.number for p in many.parts if isinstance(p, Value) and p.number is not None]
-    if len(numbers) != 2 or one.number is None or ", " in many.text or "," not in many.text:
-        return False
-    written = _WITH_COMMA.fullmatch(many.text.strip())
-    return written is not None and one.number.value == Fraction(f"{written[1]}.{written[2]}")
+def _as_one(text: str) -> set[Fraction]:
+    """Return what digits with commas between may be as one number: ``3,5 metros``, or ``12,34,567`` as in India."""
+    whole, *rest = text.strip().partition(" ")[0].split(",")
+    if not rest or not all(digits.isascii() and digits.isdigit() for digits in (whole.lstrip("-"), *rest)):
+        return set()
+    return {Fraction(f"{whole}.{rest[0]}") if len(rest) == 1 else Fraction(int(whole + "".join(rest)))}

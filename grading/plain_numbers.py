@@ -17,13 +17,12 @@ _PLAIN = r"(?:\d{1,3}(?:,\d{3})+|\d{1,3}(?: \d{3})+|\d+)(?:\.\d*)?|\.\d+"
 _NUMBER = re.compile(
     rf"(?P<approx>(?:\\approx|~|\\sim|=)\s*)?(?P<sign>[-+]?)\s*"
     rf"(?P<money>(?:(?:US)?\$|\\text\{{\s*(?:Rs\.?|USD|US\$|EUR|GBP|INR)\s*\}}|(?:Rs\.?|USD|EUR|GBP)\s)?)\s*(?P<inner>[-+]?)\s*"
-    rf"(?:(?:(?P<whole>\d+)\s*)?\\frac\s*(?:\{{\s*(?P<na>-?\d+)\s*\}}|(?P<nb>\d))\s*"
-    rf"(?:\{{\s*(?P<da>-?\d+)\s*\}}|(?P<db>\d))"
-    rf"|(?:(?P<whole2>\d+)\s+)?(?P<n2>\d+)\s*/\s*(?P<d2>\d+)"
+    rf"(?:(?:(?P<whole>\d+)\s+)?(?P<top>\d+)\s*/\s*(?P<bottom>\d+)"
     rf"|(?P<european>{_EUROPEAN})|(?P<plain>{_PLAIN})(?P<power>\s*\\times\s*10\s*\^\s*(?:\{{\s*(?P<ea>[-+]?\d{{1,3}})\s*\}}|(?P<eb>[-+]?\d{{1,3}})))?)"
     rf"(?P<unit>.*)",
     re.ASCII | re.DOTALL,
 )
+_FRACTION = re.compile(r"\\frac\s*(?:\{\s*(\d+)\s*\}|(\d))\s*(?:\{\s*(\d+)\s*\}|(\d))", re.ASCII)
 _DEBT = re.compile(r"\(\s*(\$\s*\d[\d.,]*)\s*\)", re.ASCII)
 _COMPOUND = re.compile(
     r"(\d[\d.,]*[^\d]*?(?:[A-Za-z}]|'))(?P<apart>\s*(?:,|\band|\\text\{\s*and\s*\}))?(?:\s+|(?<=')\s*)(\d.*)",
@@ -31,10 +30,8 @@ _COMPOUND = re.compile(
 )
 _LITERAL = re.compile(r"0[xX][0-9A-Fa-f]{1,40}|0[bB][01]{1,100}|0[oO][0-7]{1,40}", re.ASCII)
 """How programs write whole numbers in other bases."""
-_AND_A_PART = re.compile(rf"(.+?) and (?:a|an|one) ({'|'.join(PARTS)})\b(.*)", re.ASCII | re.IGNORECASE)
 _A_PART = re.compile(rf"^an? (?!quarter\b)(?=(?:{'|'.join(PARTS)})\b)", re.IGNORECASE)
 """A quarter may be a coin, or of an hour: ``a quarter past three``."""
-_ONE = re.compile(r"^an? ", re.IGNORECASE)
 _ORDINAL = re.compile(r"(\d+)(?:st|nd|rd|th)", re.ASCII)
 
 
@@ -63,8 +60,8 @@ def read_number(text: str) -> PlainNumber | None:
     """Return the number that a cleaned answer is; None where it is anything else or more than one number."""
     if text.startswith("0") and _LITERAL.fullmatch(text.strip()):
         return PlainNumber(Fraction(int(text, 0)), Unit())
-    if (parted := _with_part(text)) is not None:
-        return parted
+    if "\\frac" in text:
+        text = _FRACTION.sub(r" \1\2/\3\4", text)
     ordinal = _ORDINAL.fullmatch(text.strip())
     match = _NUMBER.fullmatch(ordinal[1] if ordinal else text.strip())
     if match is None or "..." in text or (match["sign"] and match["inner"]):
@@ -77,20 +74,6 @@ def read_number(text: str) -> PlainNumber | None:
         unit = Unit("dollar", unit.scale, unit.other)
     value = -value if "-" in (match["sign"], match["inner"]) else value
     return PlainNumber(value * unit.scale, unit, None if unit.other is None else value * unit.other)
-
-
-def _with_part(text: str) -> PlainNumber | None:
-    """Read ``two and a half million`` and ``an hour and a half``."""
-    if (parted := _AND_A_PART.fullmatch(text.strip())) is None:
-        return None
-    whole, one = read_number(_ONE.sub("1 ", parted[1])), read_number(f"1{parted[3]}")
-    if whole is None or one is None or (whole.unit.name and parted[3].strip()):
-        return None
-    part = Fraction(-1 if whole.value < 0 else 1, PARTS[parted[2].lower()])
-    if whole.unit.name:
-        return PlainNumber(whole.value + part * whole.unit.scale, whole.unit)
-    value = whole.value + part
-    return PlainNumber(value * one.value, one.unit, None if one.other is None else value * one.other)
 
 
 def _compound(text: str) -> PlainNumber | None:
@@ -130,9 +113,7 @@ def _value(match: re.Match[str]) -> Fraction | None:
     if match["plain"] is not None:
         value = Fraction(match["plain"].replace(",", "").replace(" ", ""))
         return value * Fraction(10) ** int(match["ea"] or match["eb"]) if match["power"] else value
-    whole = match["whole"] or match["whole2"] or "0"
-    top = int(match["na"] or match["nb"] or match["n2"])
-    bottom = int(match["da"] or match["db"] or match["d2"])
-    if bottom == 0 or (whole != "0" and not 0 <= top < bottom):  # 5\frac{7}{2} is a product, not a mixed number
+    whole, top, bottom = (int(match[part] or 0) for part in ("whole", "top", "bottom"))
+    if bottom == 0 or (whole and top >= bottom):  # 5\frac{7}{2} is a product, not a mixed number
         return None
-    return int(whole) + Fraction(top, bottom)
+    return whole + Fraction(top, bottom)

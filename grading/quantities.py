@@ -5,7 +5,7 @@ import re
 from stepforge.grading.answer_types import Value
 from stepforge.grading.equality import same_formula
 from stepforge.grading.plain_numbers import PlainNumber
-from stepforge.grading.trees import Formula, Node, combined, constant, rational
+from stepforge.grading.trees import Formula, Node, combined, constant
 from stepforge.grading.units import ratio
 from stepforge.schemas.rollout import Outcome
 
@@ -19,8 +19,6 @@ _PREFIXES = frozenset(10**power for power in (3, 6, 9, 12))
 
 
 def same_quantity(gold: Value, answer: Value) -> Outcome | None:
-    if "..." in (gold.unit.name, answer.unit.name):
-        return "undetermined" if _formulas(gold, answer) == "correct" else "wrong"
     if gold.number is not None and answer.number is not None:
         numbers = _numbers(gold.number, answer.number)
         grouped = _DOTTED.match(answer.text) and gold.number.value == 1000 * answer.number.value
@@ -51,8 +49,6 @@ def _apart_from_units(gold: Value, answer: Value) -> Outcome:
     for one, other in ((gold, answer), (answer, gold)):
         if one.number is None or other.formula is None:
             continue
-        if one.number.percent and rational(other.formula.node) == one.number.value / 100:
-            return "correct" if one is gold else "undetermined"
         if one.unit.name == "degree" and other.formula.operations & _IN_RADIANS:
             angle = combined("product", constant(one.number.value / 180), _PI)
             if same_formula(other.formula, angle) == "correct":

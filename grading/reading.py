@@ -28,22 +28,17 @@ from stepforge.grading.plain_numbers import PlainNumber, read_number
 from stepforge.grading.regions import read_region, standard_brackets
 from stepforge.grading.spelling import between, without_text_commands
 from stepforge.grading.units import Unit, read_unit, split_unit
-from stepforge.grading.vocabulary import is_word
+from stepforge.grading.vocabulary import YES_OR_NO, is_word
 
 _LIST = re.compile(
     r"\s(?:and|or)\s|\\text\{\s*(?:,\s*)?(?:and|or)\s*\}|\\(?:lor|vee)(?![A-Za-z])|(?<=,)\s*(?:and|or)\s", re.IGNORECASE
 )
 _THOUSANDS = re.compile(r"(?<![\d.,])\d{1,3}(?:,\d{3})+(?!,?\d)", re.ASCII)
 _THOUSANDS_INSIDE = re.compile(r"(?<![\d.,])\d{1,3}(?:,\d{3})+(?=\s*(?:, |$|;))", re.ASCII)
-_GROUPED = re.compile(r"(?<!\d)\d{1,3}(?: \d{3})+(?!\d)", re.ASCII)
 _JUXTAPOSED = re.compile(r"(?<![\d_^,.])\d[\d.]*\s+(?=[\d.]*\d(?!\d*\s*/))", re.ASCII)
 _MATRIX = re.compile(r"\\begin\{(?![vV]matrix)[a-z]*(?:matrix|array)\}")
 _ENVIRONMENT = re.compile(r"\\(?:begin|end)\{[a-z]*\}(?:\{[lcr| ]*\})?")
 _MEMBERSHIP = re.compile(r"\A\s*[A-Za-z]\s*\\in(?![A-Za-z])\s*")
-_DECLARED = re.compile(
-    r"((?:[^<>\\]|\\(?!le|ge|ne|in(?![a-z])))+?)[,;\s]\s*\(?(?:\\text\{[^{}]*\}\s*)?([a-z])\s*\\in\s*\\mathbb\s*\{?Z\}?\s*\)?"
-)
-r"""``2k\pi, k \in \mathbb{Z}``."""
 _NAME = re.compile(
     r"(?:[A-Za-z]|\\[A-Za-z]+|\\text\{[^{}]*\})(?:'|_\{?\w+\}?)?\s*(?:\([A-Za-z](?:,\s*[A-Za-z])*\))?\s*|\(\s*[a-z](?:\s*,\s*[a-z])+\s*\)\s*"
     r"|[A-Z][a-z]*\s*"
@@ -53,7 +48,6 @@ _RATIO = re.compile(
     r"(\d+(?:\.\d+)?(?:\s*(?::|\\text\{\s*to\s*\}|\bto\b|\\colon)\s*\d+(?:\.\d+)?)+)\s*(?:\\text\{\s*)?([AaPp]\.?[Mm]\.?)?\s*\}?",
     re.ASCII,
 )
-_NAMED_TIME = re.compile(r"(?:12(?::00)?\s*)?(?:\\text\{)?\s*(?:12(?::00)? )?(noon|midnight)\s*\}?", re.IGNORECASE)
 _BASED = re.compile(r"(?:\\text\{)?\s*([0-9]*[A-Fa-f][0-9A-Fa-f]*)\s*\}?_\{?(\d{2})\}?", re.ASCII)
 _REMAINDER = re.compile(r"(\d+)\s*(?:\\text\{)?\s*(?:R|r|remainder|rem\.?)\s*\}?\s*(\d+)", re.ASCII)
 _WORDS = re.compile(r"[^\W\d_][\w .,'’\-/]*", re.UNICODE)
@@ -64,11 +58,8 @@ _NOTHING = frozenset(
 )  # fmt: skip
 _TEXT_ONLY = re.compile(r"\\text\{[^{}]*\}")
 _TRIGONOMETRIC = re.compile(r"(?:sin|cos|tan|cot|sec|csc)(?![A-Za-z])")
-_YES_OR_NO = re.compile(r"(yes|no|true|false)[,;:.]\s[^=\n]+", re.IGNORECASE)
-"""``Yes, it is``."""
 _DEGREES = re.compile(r"(\d+(?:\.\d+)?)\s*degrees", re.ASCII)
 _PREFIX = re.compile(r"\A\s*\\text\{[^{}]*(?:\bis|=|:|\bare)\s*\}\s*(?=\S)")
-_DOTTED = re.compile(r"(-?)(\d*)\.(\d*?)(\d{1,6}?)\4{1,}\d*\.\.\.", re.ASCII)
 _MOD = re.compile(r"\s*(?:\\pmod\s*\{?\s*\w+\s*\}?|\(?\s*\\(?:bmod|mod)\s*\{?\s*\w+\s*\}?\s*\)?)\s*$")
 
 
@@ -76,14 +67,10 @@ _MOD = re.compile(r"\s*(?:\\pmod\s*\{?\s*\w+\s*\}?|\(?\s*\\(?:bmod|mod)\s*\{?\s*
 def read_answer(text: str) -> Reading:
     body = _PREFIX.sub("", text.strip())
     body = _MOD.sub("", body) or body
-    declared = _DECLARED.fullmatch(body)
-    body = declared[1] if declared and declared[2] in declared[1] else body
     body = _MEMBERSHIP.sub("", body)
     if without_text_commands(body).strip().casefold() in _ALL_REALS:
         return read_answer("\\mathbb{R}")
-    if (named := _NAMED_TIME.fullmatch(body)) is not None:
-        return Ratio((Fraction(12), Fraction(0)), "pm" if named[1].lower() == "noon" else "am")
-    if (said := _YES_OR_NO.fullmatch(without_text_commands(body))) is not None:
+    if (said := YES_OR_NO.fullmatch(without_text_commands(body))) is not None:
         return Words(said[1].casefold(), written=True, plain=said[1])
     if _TEXT_ONLY.fullmatch(body) and any(c.isdigit() for c in body):
         return read_answer(body[6:-1])
@@ -181,10 +168,6 @@ def _value(text: str, *, whole: bool) -> Value | None:
     formula = read_formula(body) if unit is not None and not is_word(body) else None
     if formula is not None and unit is not None:
         return Value(text, None, formula, unit)
-    if (dotted := _DOTTED.fullmatch(text)) is not None:
-        return Value(
-            text, None, read_formula(f"{dotted[1]}{dotted[2]}.{dotted[3]}\\overline{{{dotted[4]}}}"), Unit("...")
-        )
     return None
 
 
@@ -276,7 +259,6 @@ def _split(text: str, *, bracketed: bool) -> tuple[str, ...]:
     flat = _LIST.sub(" , ", text)
     if not bracketed:
         flat = _THOUSANDS.sub(lambda m: m[0].replace(",", ""), flat)
-        flat = _GROUPED.sub(lambda m: m[0].replace(" ", ""), flat)
     elif ", " in flat:  # (1,000, 2,000)
         flat = _THOUSANDS_INSIDE.sub(lambda m: m[0].replace(",", ""), flat)
     flat = _JUXTAPOSED.sub(lambda m: m[0].strip() + " , ", flat)

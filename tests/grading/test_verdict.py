@@ -22,9 +22,7 @@ SAME = [
     ("[0,1]", r"[0,1] \cup (1/2,1)"), (r"15\text{ cm}^2", r"15\text{ cm^2}"), ("15 m/s^2", r"15\text{ m/s^2}"),
     (r"\mathbb{R} \setminus \{1,2\}", r"x \neq 1, x \neq 2"), (r"x \ne 1, 2", r"x \neq 1, x \neq 2"),
     ("(1,3)", "x>1, x<3"),
-    (r"(-1,0)\cup(0,1)", r"-1<x<1, x \ne 0"), ("2500000", "two and a half million"),
-    ("-3.5", "negative three and a half"), ("0.5", "a half"), ("1.5 hours", "an hour and a half"),
-    ("2.5 hours", "2 hours and a half"),
+    (r"(-1,0)\cup(0,1)", r"-1<x<1, x \ne 0"), ("0.5", "a half"),
 ]  # fmt: skip
 DIFFERENT = [
     ("1", "1,1,1"), ("3", "$1$ $2$ $3$"), ("3", "1 2 3"), ("123", "1 2 3"), ("1/3", "0.3333333"), (r"\frac13", "0.333"),
@@ -34,14 +32,15 @@ DIFFERENT = [
     ("6", r"\begin{pmatrix}6\\6\end{pmatrix}"), (r"\text{Evelyn}", "Bob"), ("(C)", "B"), ("52_8", "42_8"), ("18", "19"),
     ("18", "18.01"), ("x=5", "x=6"), ("18", "$19"), ("10", "4 blue boxes and 6 red boxes"), ("1800", "1,8"),
     ("(3,4]", "[3,4)"), ("(3,4)", "[3,4]"), ("(2,9)", "x > 2"),
-    (r"(-\infty,-1)\cup(1,\infty)", "x < -1, x < 1"), ("5 m/s", "6 m/s"), ("3.5", "four and a half"),
-    ("2 hours", "an hour and a half"), ("C", "C, D"), ("C", r"\text{B and C}"), ("C", "(B) 42"),
+    (r"(-\infty,-1)\cup(1,\infty)", "x < -1, x < 1"), ("5 m/s", "6 m/s"),
+    ("C", "C, D"), ("C", r"\text{B and C}"), ("C", "(B) 42"),
 ]  # fmt: skip
 UNSETTLED = [
     ("1", r"100\%"), ("5 hours", "300 minutes"), ("18", "eighteen dozen"), ("1,-2", "(1,-2)"), ("18", ""), ("18", None),
     ("True", "yes"), ("first", "1st"), ("John", "John's"), ("f(x)=x^2", "f(t)=t^2"), (r"\text{undefined}", "DNE"),
     (r"15\text{ m^2}", r"15\text{ m^3}"), ("15 m", r"15\text{ m^2}"), ("20 m/s", "72 km/h"),
     ("1 m^2", "10000 cm^2"), ("1 m^3", "1000 liters"), ("3:15", "a quarter past three"), ("25 cents", "a quarter"),
+    ("2.5", "two and a half"), ("3.5", "four and a half"), ("1.5 hours", "an hour and a half"),
     ("C", "42"), ("C", "C - 42"), ("C", r"\text{Paris}"),
 ]  # fmt: skip
 
