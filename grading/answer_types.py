@@ -15,8 +15,7 @@ from stepforge.grading.vocabulary import is_word
 ItemsKind = Literal["list", "tuple", "interval", "matrix"]
 """``list`` is an unordered collection (``1, -2`` or ``\\{1, -2\\}``), ``tuple`` may be an open or closed interval,
 ``interval`` is a half-open one."""
-_LONE = re.compile(r"\(\s*([A-Ja-j])\s*\)|\\text\{\s*\(?\s*([A-Ja-j])\s*\)?\s*\}")
-_WORDED = re.compile(r"\(\s*([A-Ha-h])\s*\)\s+([A-Za-z]{3}[A-Za-z ]*)")
+_LONE = re.compile(r"(\()?\s*([A-Ja-j])\s*\)?(?:\s+([A-Za-z]{3}[A-Za-z ]*))?")
 _NAMED = re.compile(r"(?:[Oo]ption|[Cc]hoice)\s+\(?([A-Za-z])(?:\)\s*|\s*[.:]\s*|$)(.*)", re.DOTALL)
 _MARKED = re.compile(r"\(\s*([A-Za-z])\s*\)\s*(.*)|\s*([A-J](?=\s*[).:])|[a-j](?=\s*\)))\s*[).:]\s*(.*)", re.DOTALL)
 
@@ -99,11 +98,16 @@ Reading = Value | Words | Choice | Items | Equation | Ratio | Nothing | Region |
 
 def lone_option(text: str) -> Choice | None:
     """Return an option that nothing else can be: a letter in brackets, alone or before words."""
-    worded = _WORDED.fullmatch(without_text_commands(text))
-    if worded is not None and (is_word(worded[2]) or worded[2].islower()):  # "(A) fig": letters after a blank
-        return Choice(worded[1].upper(), worded[2].strip(), marked=True)
-    lone = _LONE.fullmatch(text)
-    return None if lone is None else Choice((lone[1] or lone[2]).upper(), "", marked=True)
+    plain = without_text_commands(text)
+    lone = _LONE.fullmatch(plain)
+    words = (lone[3] or "").strip() if lone is not None else ""
+    if lone is None or not (lone[1] or (plain != text and not words)) or (words and not _says(words)):
+        return None
+    return Choice(lone[2].upper(), words, marked=True)
+
+
+def _says(words: str) -> bool:
+    return is_word(words) or words.islower()  # "(A) fig": letters after a blank
 
 
 def marked_option(text: str) -> Choice | None:

@@ -1,6 +1,7 @@
 """Comparing two quantities: numbers and formulas, with the units that they were written with."""
 
 import re
+from fractions import Fraction
 
 from stepforge.grading.answer_types import Value
 from stepforge.grading.equality import same_formula
@@ -20,19 +21,17 @@ _PREFIXES = frozenset(10**power for power in (3, 6, 9, 12))
 
 def same_quantity(gold: Value, answer: Value) -> Outcome | None:
     if gold.number is not None and answer.number is not None:
-        numbers = _numbers(gold.number, answer.number)
-        grouped = _DOTTED.match(answer.text) and gold.number.value == 1000 * answer.number.value
-        return "undetermined" if numbers == "wrong" and grouped else numbers
-    outcome = _formulas(gold, answer)
-    if outcome != "wrong":
-        units = gold.unit.name, answer.unit.name
-        return "undetermined" if all(units) and units[0] != units[1] and outcome == "correct" else outcome
-    return _apart_from_units(gold, answer)
-
-
-def _formulas(gold: Value, answer: Value) -> Outcome | None:
+        dotted = _DOTTED.match(answer.text) and gold.number.value == 1000 * answer.number.value
+        outcome = _numbers(gold.number, answer.number)
+        return "undetermined" if dotted and outcome == "wrong" else outcome
     left, right = formula_of(gold, answer), formula_of(answer, gold)
-    return None if left is None or right is None else same_formula(left, right)
+    if left is None or right is None:
+        return None
+    units = gold.unit.name, answer.unit.name
+    same = same_formula(left, right)
+    if same == "wrong":
+        return _apart_from_units(gold, answer)
+    return "undetermined" if same == "correct" and all(units) and units[0] != units[1] else same
 
 
 def formula_of(value: Value, other: Value) -> Formula | None:
@@ -47,55 +46,43 @@ def formula_of(value: Value, other: Value) -> Formula | None:
 def _apart_from_units(gold: Value, answer: Value) -> Outcome:
     """Leave open what a percentage, an angle or a unit read as a factor may make equal."""
     for one, other in ((gold, answer), (answer, gold)):
-        if one.number is None or other.formula is None:
-            continue
-        if one.unit.name == "degree" and other.formula.operations & _IN_RADIANS:
+        if one.unit.name == "degree" and one.number and other.formula and other.formula.operations & _IN_RADIANS:
             angle = combined("product", constant(one.number.value / 180), _PI)
             if same_formula(other.formula, angle) == "correct":
                 return "undetermined"
-    for one, other in ((gold, answer), (answer, gold)):
-        if one.unit.name == "%" and not other.unit.name and _a_hundredth(one, other):
-            return "undetermined"
+        if one.unit.name == "%" and one.formula and not one.formula.names and not other.unit.name:
+            return "undetermined"  # 33.\overline{3}\% and 1/3
     return "wrong"
-
-
-def _a_hundredth(percentage: Value, plain: Value) -> bool:
-    """Whether a formula with a percent sign gives the other side."""
-    left, right = formula_of(percentage, plain), formula_of(plain, percentage)
-    if left is None or right is None:
-        return False
-    return same_formula(combined("quotient", left, constant(100)), right) == "correct"
 
 
 def _numbers(gold: PlainNumber, answer: PlainNumber) -> Outcome:
-    others = {v for v in (gold.other, answer.other) if v is not None}
-    if "turned" in (gold.unit.name, answer.unit.name):
-        return "undetermined" if abs(gold.value) == abs(answer.value) else "wrong"
-    if gold.value == -answer.value and not _LESS.isdisjoint(f"{gold.unit.name} {answer.unit.name}".split()):
+    units = gold.unit.name, answer.unit.name
+    if gold.value == -answer.value and not _LESS.isdisjoint(" ".join(units).split()):
         return "undetermined"
-    if gold.unit.name and answer.unit.name and gold.unit.name != answer.unit.name:
-        return _other_unit(gold, answer)
-    if gold.value == answer.value:
-        sides = ((gold, answer), (answer, gold))
-        in_two_units = any(a.other is not None and a.unit.measure and not b.unit.name for a, b in sides)
-        return "undetermined" if in_two_units else "correct"
-    if others & {gold.value, answer.value} or (len(others) == 2 and gold.other == answer.other):
-        return "undetermined"
-    return _one_unit(gold, answer)
+    if "turned" not in units:
+        if all(units) and units[0] != units[1]:
+            return _other_unit(gold, answer)
+        if gold.value == answer.value:
+            sides = ((gold, answer), (answer, gold))
+            in_two_units = any(a.other is not None and a.unit.measure and not b.unit.name for a, b in sides)
+            return "undetermined" if in_two_units else "correct"
+        if units == ("%", "") and gold.value == answer.value * 100:
+            return "correct"
+        if units == ("", "%") and answer.value == gold.value * 100 and 0 < gold.value < 1:
+            return "correct"
+    return "wrong" if _meant(gold, answer).isdisjoint(_meant(answer, gold)) else "undetermined"
 
 
-def _one_unit(gold: PlainNumber, answer: PlainNumber) -> Outcome:
-    """Judge two numbers of one unit, or of a unit that only one names."""
-    if gold.percent and not answer.unit.name:
-        return "correct" if answer.value * 100 == gold.value else "wrong"
-    if answer.percent and not gold.unit.name and answer.value == gold.value * 100:
-        return "correct" if 0 < gold.value < 1 else "undetermined"
-    for one, other in ((gold, answer), (answer, gold)):
-        if one.in_base_ten is not None and not other.unit.name and one.in_base_ten == other.value:
-            return "undetermined"
-    if answer.unit.name == "cent" and not gold.unit.name and answer.value == gold.value * 100:
-        return "undetermined"
-    return "wrong"
+def _meant(number: PlainNumber, other: PlainNumber) -> set[Fraction]:
+    """Return all that a number may have been meant as, beside another one."""
+    found = {number.value, number.value if number.other is None else number.other}
+    if number.unit.name == "turned":
+        found.add(-number.value)
+    if not other.unit.name and number.unit.name in ("%", "cent"):
+        found.add(number.value / 100)
+    if not other.unit.name and number.in_base_ten is not None:
+        found.add(Fraction(number.in_base_ten))
+    return found
 
 
 def _other_unit(gold: PlainNumber, answer: PlainNumber) -> Outcome:

@@ -10,7 +10,6 @@ from functools import lru_cache
 from itertools import accumulate
 
 from stepforge.grading.answer_types import (
-    Choice,
     Equation,
     Items,
     ItemsKind,
@@ -72,9 +71,9 @@ def read_answer(text: str) -> Reading:
         return read_answer("\\mathbb{R}")
     if (said := YES_OR_NO.fullmatch(without_text_commands(body))) is not None:
         return Words(said[1].casefold(), written=True, plain=said[1])
-    if _TEXT_ONLY.fullmatch(body) and any(c.isdigit() for c in body):
+    if _TEXT_ONLY.fullmatch(body) and (_LIST.search(body) or any(c in ",0123456789" for c in body)):
         return read_answer(body[6:-1])
-    return lone_option(body) or _value(body, whole=True) or _special(body) or _compound(body)
+    return lone_option(body) or _value(body) or _special(body) or _compound(body)
 
 
 def _special(text: str) -> Reading | None:
@@ -89,7 +88,7 @@ def _special(text: str) -> Reading | None:
         parts = tuple(Fraction(part) for part in re.findall(r"\d+(?:\.\d+)?", ratio[1]))
         return Ratio(parts, (ratio[2] or "").replace(".", "").casefold())
     if (remainder := _REMAINDER.fullmatch(text)) is not None:
-        return Items("tuple", tuple(_scalar(part) for part in remainder.groups()), text=text, bracket="R")
+        return Items("tuple", tuple(read_answer(part) for part in remainder.groups()), text=text, bracket="R")
     based = _BASED.fullmatch(text)
     if based is not None and 10 < int(based[2]) <= 16 and max(int(digit, 16) for digit in based[1]) < int(based[2]):
         return Value(text, PlainNumber(Fraction(int(based[1], int(based[2]))), Unit("base 10")), None, Unit())
@@ -98,7 +97,6 @@ def _special(text: str) -> Reading | None:
 
 def _compound(text: str) -> Reading:
     """Read regions, equations and collections; what is none of these is words, or is not read."""
-    flat = _LIST.sub(" , ", text)
     if (region := read_region(text)) is not None:
         return region
     if _TEXT_ONLY.fullmatch(text):
@@ -113,7 +111,7 @@ def _compound(text: str) -> Reading:
         return equation
     if "\\pm" in text or "\\mp" in text:
         return _both_signs(text)
-    return _words(flat if flat != text and "," in flat else text) or Unread(text)
+    return _words(text) or Unread(text)
 
 
 def _single(inside: str, kind: ItemsKind, bracket: str) -> Reading:
@@ -128,11 +126,9 @@ def _items(kind: ItemsKind, parts: tuple[str, ...], text: str, bracket: str) -> 
     name, parts = _shared_name(parts) if not bracket else (None, parts)
     readings: list[Reading] = []
     for part in parts:
-        if "\\pm" in part or "\\mp" in part:
-            both = _both_signs(part)
-            readings += both.parts if isinstance(both, Items) else [both]
-        else:
-            readings.append(read_answer(part) if part.startswith(("(", "[", "\\{")) else _scalar(part))
+        reading = read_answer(part)
+        both = isinstance(reading, Items) and ("\\pm" in part or "\\mp" in part)
+        readings += reading.parts if isinstance(reading, Items) and both else [reading]
     items = Items(kind, tuple(readings), text=text, bracket=bracket)
     return Equation(name, None, items) if name else items
 
@@ -146,17 +142,13 @@ def _shared_name(parts: tuple[str, ...]) -> tuple[str | None, tuple[str, ...]]:
     return names[0], tuple(side[-1].strip() for side in split)
 
 
-def _scalar(text: str) -> Reading:
-    return _value(text, whole=False) or _special(text) or _equation(text) or _words(text) or Unread(text)
-
-
-def _value(text: str, *, whole: bool) -> Value | None:
+def _value(text: str) -> Value | None:
     """Read a number or a formula with its unit; None where it is neither."""
     if (number := read_number(text)) is not None:
         formula = read_formula(text) if number.unit.letter else None
         return Value(text, number, formula, number.unit)
     collection = text.startswith(("\\{", "[", "]")) or "\\pm" in text or "\\mp" in text
-    if not text or text[-1] in ",;" or (whole and collection):
+    if not text or text[-1] in ",;" or collection:
         return None
     if "degrees" in text and _TRIGONOMETRIC.search(text):
         text = _DEGREES.sub(r"(\1 \\pi /180)", text)
@@ -173,7 +165,7 @@ def _value(text: str, *, whole: bool) -> Value | None:
 
 def _matrix(text: str) -> Reading:
     rows = [row.split("&") for row in _ENVIRONMENT.sub(" ", text).split("\\\\") if row.strip()]
-    cells = tuple(_scalar(cell.strip()) for row in rows for cell in row)
+    cells = tuple(read_answer(cell.strip()) for row in rows for cell in row)
     outside = _ENVIRONMENT.split(text)
     if outside[0].strip() or outside[-1].strip():
         return Unread(text)
@@ -209,25 +201,19 @@ def _both_signs(text: str) -> Reading:
     if len(re.findall(r"\\pm(?![A-Za-z])", value)) > 1:
         return Unread(text)  # the signs may go together or not
     pair = tuple(
-        _scalar(value.replace("\\pm", upper).replace("\\mp", lower).strip())
+        read_answer(value.replace("\\pm", upper).replace("\\mp", lower).strip())
         for upper, lower in (("+", "-"), ("-", "+"))
     )
     items = Items("list", pair, text=text)
     return Equation(name.strip(), None, items) if equals else items
 
 
-def _words(text: str) -> Words | Items | None:
+def _words(text: str) -> Words | None:
     plain = re.sub(r"\\text\{([^{}]*)\}", r"\1", text).strip()
     plain = re.sub(r"(?<=\d)(?:st|nd|rd|th)\b", "", plain).rstrip(".!").strip()
     written = "\\text" in text
     if not _WORDS.fullmatch(plain) or not (written or _ENGLISH.search(plain) or not plain.isascii() or plain.isalpha()):
         return None
-    names = [part.strip() for part in re.split(r",|\band\b|\bor\b", plain) if part.strip()]
-    if len(names) > 1 and all(len(name.split()) <= 2 for name in names):
-        parts = tuple(
-            Choice(name, "", marked=True) if len(name) == 1 else Words(_folded(name), written, name) for name in names
-        )
-        return Items("list", parts, text=text)
     return Words(_folded(plain), written, plain)
 
 
