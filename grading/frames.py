@@ -19,7 +19,7 @@ MAX_BOXES = 12
 
 _BOX = re.compile(r"\\f?box(?:ed)?(?![A-Za-z])[ \t]*(?:(\{)|([^\s{}\\$A-Za-z]+|\\[A-Za-z]+|[A-Za-z](?![A-Za-z])))")
 _BRACE = re.compile(r"\\.|[{}]", re.DOTALL)
-_HASHES = re.compile(r"^[ \t]*(#{1,6})(?!#)[ \t]*([^\n]*\S)", re.MULTILINE)
+_HASHES = re.compile(r"^[ \t]*(#{1,6})(?!#)([^\n]*)", re.MULTILINE)
 _VALUE_LINE = re.compile(r"[-+\u2212]?\\?[$€£]?[-+\u2212]?[.\d][\d,./]*(?:\s?\\?%)?(?: [A-Za-z]+){0,2}\.?")
 _END_OF_TURN = re.compile(r"<\|[^|<>\s]{1,40}\|>|</s>|<eos>|<end_of_turn>|<\uff5c[^\uff5c<>\s]{1,40}\uff5c>")
 _OPENING = re.compile(rf"\A(?:\s*(?:{_END_OF_TURN.pattern}))+(?:[ \t]*assistant[ \t]*\n)?")
@@ -124,7 +124,7 @@ def _joined(text: str, start: int, last: str, end: int) -> str:
     found, first = [last], start
     for _ in range(MAX_BOXES):
         box = _box_before(text, first)
-        link = _CONNECTOR.fullmatch(_MATH_SIGNS.sub(" ", text[box.end : first])) if box else None
+        link = _CONNECTOR.fullmatch(" ".join(_MATH_SIGNS.sub(" ", text[box.end : first]).split())) if box else None
         if box is None or link is None or not (link["sign"] or link["unit"]) or not _measures(link["unit"]):
             break
         if link["unit"] and len(found) == 1 and (after := _UNIT_AFTER.match(text, end)) is not None:
@@ -146,12 +146,12 @@ def _measures(word: str | None) -> bool:
 def after_hashes(text: str) -> str | None:
     """Return the last ``####`` line that is a value or ends the text, or a value that any heading at its end is."""
     end = len(text.rstrip())
-    for match in reversed([*_HASHES.finditer(text)]):
-        four, ends = match[1] == "####", match.end() >= end
-        if (four or ends) and _VALUE_LINE.fullmatch(match[2]):
-            return bare(match[2])
+    for match in reversed([match for match in _HASHES.finditer(text) if not match[2].isspace()]):
+        found, four, ends = match[2].strip(), match[1] == "####", match.end() >= end
+        if (four or ends) and _VALUE_LINE.fullmatch(found):
+            return bare(found)
         if four and ends:
-            return match[2]
+            return found or None
     return None
 
 

@@ -199,8 +199,6 @@ def _without_explanation(sentence: str, *, value: bool) -> str:
 
 def _from_words(sentence: str) -> str | None:
     """Return the one value that a sentence names, or the words that answer; None where it is about the answer."""
-    if _NO_ANSWER.fullmatch(sentence) and not re.search(r"\d", sentence):
-        return None
     cut = _without_explanation(sentence, value=False)
     values = values_of(cut)
     if len(values) == 1:

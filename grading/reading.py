@@ -99,12 +99,10 @@ def _compound(text: str) -> Reading:
     """Read regions, equations and collections; what is none of these is words, or is not read."""
     if (region := read_region(text)) is not None:
         return region
-    if _TEXT_ONLY.fullmatch(text):
-        return _words(text) or Unread(text)
     inside, kind, bracket = _inside(standard_brackets(text))
     parts = _split(inside, bracketed=kind != "list" or bool(bracket))
     if len(parts) == 1 and bracket:
-        return _single(inside, kind, bracket)
+        return read_answer(inside) if kind != "interval" else Unread(inside)
     if len(parts) > 1:
         return _items(kind, parts, text, bracket)
     if (equation := _equation(text)) is not None:
@@ -112,14 +110,6 @@ def _compound(text: str) -> Reading:
     if "\\pm" in text or "\\mp" in text:
         return _both_signs(text)
     return _words(text) or Unread(text)
-
-
-def _single(inside: str, kind: ItemsKind, bracket: str) -> Reading:
-    """Read what stands alone in brackets: a set of one, or a bracketed formula."""
-    inner = read_answer(inside)
-    if bracket in ("\\{", "{") and isinstance(inner, Value):
-        return Items("list", (inner,), text=inside, bracket=bracket)
-    return inner if kind != "interval" else Unread(inside)
 
 
 def _items(kind: ItemsKind, parts: tuple[str, ...], text: str, bracket: str) -> Reading:
@@ -152,14 +142,11 @@ def _value(text: str) -> Value | None:
         return None
     if "degrees" in text and _TRIGONOMETRIC.search(text):
         text = _DEGREES.sub(r"(\1 \\pi /180)", text)
-    formula = None if is_word(text) else read_formula(text)
-    if formula is not None:
-        return Value(text, None, formula, Unit())
-    body, written = split_unit(text)
-    unit = read_unit(" " + written) if written else None
-    formula = read_formula(body) if unit is not None and not is_word(body) else None
-    if formula is not None and unit is not None:
-        return Value(text, None, formula, unit)
+    for body, written in ((text, ""), split_unit(text)):
+        unit = read_unit(" " + written) if written else Unit()
+        formula = None if unit is None or is_word(body) else read_formula(body)
+        if unit is not None and formula is not None:
+            return Value(text, None, formula, unit)
     return None
 
 
@@ -188,8 +175,6 @@ def _equation(text: str) -> Equation | None:
     left = read_formula(sides[0])
     if name is None and left is not None and (len(sides) > 2 or not left.names):
         name = ""
-    if name is None and "\\text" in sides[0]:
-        name = sides[0]
     if name is None and left is None:
         return None
     return Equation(name, left, read_answer(sides[-1]))

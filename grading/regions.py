@@ -99,9 +99,7 @@ def _reals(text: str) -> Region:
     removed = re.fullmatch(r"(?:\\setminus|\\backslash|-|/)\s*\\\{(.*)\\\}", rest)
     if rest and removed is None:
         raise _NotARegion
-    points = removed[1].split(",") if removed else []
-    pieces = reduce(_overlap, map(_all_but, points), [_EVERYTHING])
-    return Region(tuple(pieces))
+    return _inequalities(f"x \\ne {removed[1]}") if removed else Region((_EVERYTHING,))
 
 
 def standard_brackets(text: str) -> str:

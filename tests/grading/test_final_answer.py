@@ -75,8 +75,10 @@ ADVERSARIAL = [
 @pytest.mark.timeout(120)  # what took time by the square of the length would take many minutes
 def test_long_texts_of_anything_are_read_in_linear_time(piece: str) -> None:
     text = piece * (200_000 // len(piece))
-    for adversarial in (text, text + "\\boxed{1", "\\boxed{" + text, "Answer: " + text, "x" + text + "\n"):
+    between = "\\boxed{1}" + text[:1900] + "x = \\boxed{2}"
+    for adversarial in (text, text + "\\boxed{1", "\\boxed{" + text, "Answer: " + text, "x" + text + "\n", "#" + text):
         extract_answer(adversarial)
+        extract_answer(adversarial + between)
 
 
 @pytest.mark.parametrize(
