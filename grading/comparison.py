@@ -147,12 +147,20 @@ def _two_ratios(gold: Ratio, answer: Ratio) -> Outcome:
     halves = {gold.half, answer.half} - {""}
     if gold.parts == answer.parts:
         return "correct" if len(halves) < 2 else "wrong"
-    if len(gold.parts) != len(answer.parts) or len(halves) == 2 or gold.half == answer.half != "":
+    if len(halves) == 1 and _minutes(gold) == _minutes(answer) is not None:
+        return "correct"
+    if len(gold.parts) != len(answer.parts) or halves:
         return "wrong"
     pairs = list(zip(gold.parts, answer.parts, strict=True))
-    on_clock = bool(halves) and abs(pairs[0][0] - pairs[0][1]) == 12 and pairs[1][0] == pairs[1][1]  # 19:00 and 7 PM
-    same = on_clock or all(a * d == b * c for a, b in pairs for c, d in pairs)
-    return "undetermined" if same else "wrong"
+    return "undetermined" if all(a * d == b * c for a, b in pairs for c, d in pairs) else "wrong"
+
+
+def _minutes(time: Ratio) -> Fraction | None:
+    """Return the time of day in minutes, of a 24-hour clock where no half is given."""
+    if len(time.parts) != 2 or time.parts[0] > 24:
+        return None
+    hour = time.parts[0] % 12 if time.half else time.parts[0]
+    return (hour + (12 if time.half == "pm" else 0)) % 24 * 60 + time.parts[1]
 
 
 def _equations(gold: Equation, answer: Equation) -> Outcome | None:

@@ -10,8 +10,8 @@ import re
 from collections.abc import Callable
 
 from stepforge.grading import frames
-from stepforge.grading.last_resort import last_value, whole_answer
-from stepforge.grading.phrases import after_colon, after_is, answer_of, chosen
+from stepforge.grading.last_resort import OR_RATHER, last_value, whole_answer
+from stepforge.grading.phrases import after_colon, after_is, answer_of, chosen, picked
 from stepforge.grading.spelling import narrow
 from stepforge.grading.verdict import decide
 
@@ -38,7 +38,7 @@ def extract_answer(text: str) -> str | None:
         return stated or None
     if (whole := whole_answer(body)) is not None:
         return _cut(whole)
-    return _cut(last_value(body))
+    return _cut(OR_RATHER.join(filter(None, (picked(body), last_value(body)))))
 
 
 def stated_answer(text: str) -> str | None:

@@ -15,7 +15,7 @@ MAX_WORDS = 6
 LAST_FRAMES = 50
 """How many phrases are looked at, from the end."""
 CLOSING = 400
-"""How much of a text's end is searched for an option that it chooses, in characters."""
+"""How much of a text's end is searched for an option, or a yes or no, that it picks, in characters."""
 FOREIGN_TAIL = 20_000
 """How much of a text's end is searched for phrases of other languages, in characters."""
 
@@ -29,8 +29,8 @@ _IS = re.compile(
 )
 _CHOSEN = re.compile(r"\b(?i:option|choice|answer)\s+\(?([A-J])\)?\s+(?i:is)\s+(?:the\s+)?(?i:correct|right)\b")
 _PICKED = re.compile(
-    r"\b(?i:choose|pick|select|go with|thus|hence|therefore|so),?\s+(?:(?i:option|choice|answer)\s+)?\(?([A-J])\)?\.?"
-    r"\s*\Z"
+    r"\b(?i:choose|pick|select|go with|thus|hence|therefore|so|(?:statement|claim) is),?\s+"
+    r"(?:(?i:option|choice|answer)\s+)?\(?([A-J]|(?i:yes|no|true|false))\)?\.?\s*\Z"
 )
 _ROUNDS = re.compile(
     r"[^.\n\d]{0,30}?(?:rounds?|rounded|about|approximately|roughly|\u2248)[^.\n\d]{0,9}"
@@ -108,9 +108,15 @@ def after_is(text: str) -> str | None:
 
 
 def chosen(text: str) -> str | None:
-    """Return the option that a text calls correct: ``Option B is correct``, or ends by choosing: ``I choose B``."""
-    options = set(_CHOSEN.findall(text) or _PICKED.findall(text, max(0, len(text) - CLOSING)))
+    """Return the option that a text calls correct: ``Option B is correct``."""
+    options = set(_CHOSEN.findall(text))
     return options.pop() if len(options) == 1 else None
+
+
+def picked(text: str) -> str | None:
+    """Return the option, yes or no that a text ends with, ``I choose B.``: no frame, as a set may be picked too."""
+    found = _PICKED.search(text, max(0, len(text) - CLOSING))
+    return found[1] if found else None
 
 
 def _places(text: str, frame: re.Pattern[str], *, foreign: bool) -> Iterator[str]:

@@ -31,6 +31,7 @@ _CHOICE = re.compile(r"\(?\s*([A-Za-z])\s*(?:[).:].*|$)", re.DOTALL)
 _RANGE = re.compile(r"(\d+(?:\.\d+)?)\s*-\s*(\d+(?:\.\d+)?)\s+(?!sqrt)[A-Za-z]{3,}.*", re.ASCII)
 """``5-6 days``, which is not -1."""
 _WHOLE = re.compile(r"\\in\s*\\mathbb\s*\{?Z")
+_WHOLE_NAME = re.compile(r"(?<![A-Za-z\\])[kmn](?![A-Za-z])")
 _OPTION = re.compile(r"\(?([A-J])\)?")
 _OPTIONS = re.compile(r"(?<![A-Za-z\\])[A-J]{1,4}(?![A-Za-z])")
 _LETTERS = re.compile(r"[A-Za-z]{2,}")
@@ -127,7 +128,7 @@ def _decide_math(reference: str, answer: str) -> Outcome | None:
     _, rounds, rounded = answer.rpartition("\\approx")
     if outcome == "wrong" and rounds and compare(read_answer(reference), read_answer(rounded)) == "correct":
         return "undetermined"  # 12\pi \approx 37.7, where the reference is rounded
-    if outcome == "wrong" and _WHOLE.search(reference + answer):
+    if outcome == "wrong" and _WHOLE.search(reference + answer) and all(map(_WHOLE_NAME.search, (reference, answer))):
         return "undetermined"  # k\pi + \pi/2 and k\pi - \pi/2 are the same numbers
     option = _OPTION.fullmatch(plain[0])
     return "undetermined" if outcome == "wrong" and option and not _names_another(option[1], plain[1]) else outcome
