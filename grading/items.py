@@ -82,13 +82,13 @@ def _in_any_order(left: list[Reading], right: list[Reading], compare: Compare) -
         return "correct" if _in_order(left, right, compare) == "correct" else "undetermined"
     open_left, unused = False, list(range(len(right)))
     for one in left:
-        outcomes = {i: compare(one, right[i]) for i in unused}
-        equal = next((i for i, outcome in outcomes.items() if outcome == "correct"), None)
+        outcomes = [compare(one, other) for other in right]  # once each: sets of sets would take for ever
+        equal = next((i for i in unused if outcomes[i] == "correct"), None)
         if equal is not None:
             unused.remove(equal)
-        elif all(compare(one, other) == "wrong" for other in right):
+        elif all(outcome == "wrong" for outcome in outcomes):
             return "wrong"
-        elif all(outcome == "wrong" for outcome in outcomes.values()):
+        elif all(outcomes[i] == "wrong" for i in unused):
             return "wrong" if not open_left else "undetermined"
         else:
             open_left = True

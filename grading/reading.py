@@ -117,7 +117,7 @@ def _items(kind: ItemsKind, parts: tuple[str, ...], text: str, bracket: str) -> 
     readings: list[Reading] = []
     for part in parts:
         reading = read_answer(part)
-        both = isinstance(reading, Items) and ("\\pm" in part or "\\mp" in part)
+        both = isinstance(reading, Items) and not reading.bracket and ("\\pm" in part or "\\mp" in part)
         readings += reading.parts if isinstance(reading, Items) and both else [reading]
     items = Items(kind, tuple(readings), text=text, bracket=bracket)
     return Equation(name, None, items) if name else items

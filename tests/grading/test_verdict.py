@@ -129,3 +129,11 @@ def test_deciding_is_fast_whatever_the_text(piece: str, kind: AnswerKind) -> Non
     for length in (100, 390, 2000):
         decide("18", text[:length], kind)
         decide(text[:length], "x+1", kind)
+
+
+@pytest.mark.timeout(60)
+def test_sets_of_sets_are_compared_in_no_time() -> None:
+    nested = "1"
+    for i in range(28):
+        nested = rf"\{{{nested}, {i}\}}"
+    assert decide(nested, nested.replace("1, 0", "2, 0"), "math") == "wrong"
