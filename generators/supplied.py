@@ -77,7 +77,7 @@ def _several(field: str, value: object) -> list[object] | None:
 def _solution(cells: Cells, field: str, value: object) -> Brought | None:
     if field == "steps":
         steps = _holding(cells, field, value).steps()
-        return Brought(steps=_spaced(steps)) if steps else None
+        return Brought(steps=spaced(steps)) if steps else None
     try:
         answered = answered_in(value)
     except ValueError as error:
@@ -86,7 +86,7 @@ def _solution(cells: Cells, field: str, value: object) -> Brought | None:
     return Brought(text=text) if text else None
 
 
-def _spaced(steps: Sequence[str]) -> tuple[str, ...]:
+def spaced(steps: Sequence[str]) -> tuple[str, ...]:
     """Return the steps with a blank line after each but the last, unless one ends in a line break already."""
     return (*(step if step.endswith("\n") else f"{step}\n\n" for step in steps[:-1]), *steps[-1:])
 

@@ -39,7 +39,7 @@ def text_pairs(given: object, what: str) -> list[tuple[str, str]]:
     listed = list(given)
     for number, pair in enumerate(listed):
         if not isinstance(pair, tuple | list) or len(pair) != 2:
-            raise BadInput(f"item {number} is no pair of {what}: {str(pair)[:40]!a}")
+            raise BadInput(f"item {number} is not a pair of {what}: {ascii(pair)[:40]}")
         if odd := [type(text).__name__ for text in pair if not isinstance(text, str)]:
             raise BadInput(f"item {number}: {what} must be texts, not {odd[0]}")
     return [(one, other) for one, other in listed]

@@ -3,13 +3,14 @@
 import asyncio
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import AsyncExitStack
+from itertools import pairwise
 from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
 
 from stepforge.generators.policy import NotSampled, PolicySettings, PromptedPolicy
 from stepforge.generators.problem_sets import hash_of
-from stepforge.generators.supplied import Brought
+from stepforge.generators.supplied import Brought, spaced
 from stepforge.grading.final_answer import reference_answer
 from stepforge.labelers import AnyLabeler, AnyPart
 from stepforge.pipelines.engines import AnyEngine
@@ -39,7 +40,8 @@ class Task(Record):
     verifier: AnyVerifier | None = None
     """What decides the outcome if the answer is not a value: unit tests, or your own rule."""
     solutions: tuple[str | tuple[str, ...], ...] = ()
-    """Each a whole text, which the policy's segmenter cuts, or its steps. Empty: the engine writes them."""
+    """Each a whole text, which the policy's segmenter cuts, or its steps; blank lines go between steps that no white
+    space separates. Empty: the engine writes them."""
 
 
 def label_solutions(
@@ -70,8 +72,9 @@ def label_solutions(
     """
     given = list(labeler) if isinstance(labeler, Sequence) and not isinstance(labeler, str) else [labeler]
     parts = [_part(one) for one in given]
-    if not isinstance(tasks, Iterable):
-        raise BadInput(f"tasks: a {type(tasks).__name__}; give a list of stepforge.Task")
+    alone: object = tasks  # a record can be iterated over: its fields
+    if isinstance(alone, Task) or not isinstance(alone, Iterable):
+        raise BadInput(f"tasks: a {type(alone).__name__}; give a list of stepforge.Task")
     listed = list(tasks)
     if scorer is not None and not isinstance(scorer, OurScorer) and not hasattr(scorer, "open"):
         raise BadInput(f"scorer: {scorer!r} is neither settings of a reward model nor an object with an async open()")
@@ -117,7 +120,7 @@ async def _labeled(
 
         async def one(task: Task) -> LabeledProblem:
             problem = _problem(task)
-            brought = [Brought(text=s) if isinstance(s, str) else Brought(steps=s) for s in task.solutions]
+            brought = [Brought(text=s) if isinstance(s, str) else Brought(steps=_apart(s)) for s in task.solutions]
             try:
                 solved = await solve(problem, brought, asking, grader, n=n, seed=seed)
             except NotSampled as error:
@@ -151,6 +154,12 @@ def _problem(task: Task) -> Problem:
         answer_kind="math",
         group=f"question-{name}",
     )
+
+
+def _apart(steps: tuple[str, ...]) -> tuple[str, ...]:
+    """Return what ``cut`` gave as it is, and steps that nothing separates with blank lines, as a problem set does."""
+    parted = any(a[-1:].isspace() or b[:1].isspace() for a, b in pairwise(steps))
+    return steps if parted else spaced(steps)
 
 
 def _reference(task: Task) -> str | None:

@@ -49,7 +49,7 @@ async def silent(text: str, seed: int) -> Any:
         ({"engine": failing, "tasks": [TASK.model_copy(update={"solutions": ()})]}, stepforge.RunFailed, "no solution"),
         ({"scorer": "a/model"}, stepforge.BadInput, "scorer: 'a/model' is neither settings"),
         ({"tasks": None}, stepforge.BadInput, "a list of stepforge.Task"),
-        ({"tasks": TASK}, stepforge.BadInput, "a list of stepforge.Task"),
+        ({"tasks": TASK}, stepforge.BadInput, "tasks: a Task; give a list of stepforge.Task"),
         ({"tasks": [TASK.model_copy(update={"answer": None})]}, stepforge.BadInput, "neither an answer"),
         (
             {"tasks": [TASK.model_copy(update={"answer": "7 + 5 is so.\n####"})]},
