@@ -5,7 +5,9 @@ The settings that the shards were made with are in ``settings.json`` (``run.toml
 """
 
 from collections.abc import Mapping
+from pathlib import Path
 
+from stepforge.pipelines.run_folder.plan import PLAN_FILE
 from stepforge.pipelines.settings.digest import (
     DEPENDS_ON,
     FIXED,
@@ -17,13 +19,14 @@ from stepforge.pipelines.settings.digest import (
 from stepforge.pipelines.settings.run_file import RunFile
 from stepforge.pipelines.settings.run_settings import folder_settings
 from stepforge.pipelines.storage.checksummed import read_record, write_checksummed
-from stepforge.pipelines.storage.layout import SHARD_STAGES, Layout, ShardStage
-from stepforge.pipelines.storage.store import write_text
+from stepforge.pipelines.storage.layout import FOLDERS, SHARD_STAGES, Layout, ShardStage
+from stepforge.pipelines.storage.store import AnyPath, write_text
 from stepforge.schemas.errors import BadInput
 from stepforge.schemas.protocols import EngineIdentity
 from stepforge.schemas.record import Record
 
 SETTINGS_FILE = "settings.json"
+MODELS_FILE = "models.json"
 
 
 class _MadeWith(Record):
@@ -38,8 +41,8 @@ class _MadeWith(Record):
 def guard_settings(run: RunFile, layout: Layout) -> list[ShardStage]:
     """Compare with the settings that the shards were made with, and write the current ones.
 
-    Shards of a stage whose own settings changed are deleted; those of later stages stay while they still fit. Returns
-    the stages whose shards were deleted.
+    Shards of a stage whose own settings changed are deleted; those of later stages stay while they still fit. A folder
+    in which nothing was sampled yet takes any settings. Returns the stages whose shards were deleted.
 
     Raises:
         BadInput: problems or policy have changed, or there would be fewer problems.
@@ -49,8 +52,14 @@ def guard_settings(run: RunFile, layout: Layout) -> list[ShardStage]:
     stages: list[ShardStage] = []
     if made_with is not None:
         before, problems = made_with.settings, made_with.problems
-        _check_fixed(before, now, layout)
-        if run.problems and (not problems or run.problems < problems):
+        if changed := _changes_of_fixed(before, now):
+            if _holds_work(layout):
+                raise BadInput(
+                    f"{layout.folder}: started with other settings: {', '.join(changed[:6])}; "
+                    "give another --out, or the original settings"
+                )
+            _start_over(layout)
+        elif run.problems and (not problems or run.problems < problems):
             held = problems or "all there are"
             raise BadInput(f"{layout.folder}: holds problems = {held}, which cannot become {run.problems}")
         stages = [stage for stage in SHARD_STAGES if any(before.get(n) != now.get(n) for n in DEPENDS_ON[stage])]
@@ -97,13 +106,24 @@ def _made_with(layout: Layout) -> _MadeWith | None:
     return None
 
 
-def _check_fixed(before: ContentSettings, now: ContentSettings, layout: Layout) -> None:
-    changed = sorted(_changes({n: before.get(n) for n in FIXED}, {n: now.get(n) for n in FIXED}))
-    if changed:
-        raise BadInput(
-            f"{layout.folder}: started with other settings: {', '.join(changed[:6])}; "
-            "give another --out, or the original settings"
-        )
+def _changes_of_fixed(before: ContentSettings, now: ContentSettings) -> list[str]:
+    return sorted(_changes({n: before.get(n) for n in FIXED}, {n: now.get(n) for n in FIXED}))
+
+
+def _holds_work(layout: Layout) -> bool:
+    """Whether a model wrote, or a stage graded, anything: not so where the first run ended at its own settings."""
+    places = [layout.folder / name for name in (FOLDERS["solve"], "completions", "journal")]
+    return any(not isinstance(path, Path) or path.is_file() for place in places for path in place.rglob("*"))
+
+
+def _start_over(layout: Layout) -> None:
+    """Delete the problems, which cost nothing, and what the folder is bound to."""
+    for name in (FOLDERS["generate"], "brought", "rejected", "failures"):
+        shards: list[AnyPath] = [*(layout.folder / name).rglob("part-*.parquet")]
+        for path in shards:
+            path.unlink(missing_ok=True)
+    for name in (PLAN_FILE, MODELS_FILE):
+        (layout.folder / name).unlink(missing_ok=True)
 
 
 def _changes(before: object, after: object, path: str = "") -> list[str]:
@@ -126,7 +146,7 @@ class _Models(Record):
 def check_models(run: RunFile, layout: Layout, found: Mapping[str, EngineIdentity], *, record: bool) -> None:
     """Compare engines, by table, with those that the folder was made with; with ``record``, add new ones to them.
     Raises BadInput: one is another model now."""
-    path = layout.folder / "models.json"
+    path = layout.folder / MODELS_FILE
     known = read_record(path, _Models, "the models").models if path.exists() else {}
     judge = digest_of({"judge": content_settings(run)["judge"]})
     now = dict(known)

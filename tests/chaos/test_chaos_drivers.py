@@ -17,9 +17,10 @@ from stepforge.pipelines.grading.grader import PooledGrader
 from stepforge.pipelines.run.shard_work import ShardWork
 from stepforge.pipelines.run_folder.lock import only_driver
 from stepforge.pipelines.run_folder.plan import plan_shards
-from stepforge.pipelines.run_folder.settings_guard import guard_settings
+from stepforge.pipelines.run_folder.settings_guard import check_unchanged, guard_settings
 from stepforge.pipelines.settings.run_settings import read_run_file
 from stepforge.pipelines.storage.layout import Layout
+from stepforge.pipelines.storage.store import write_text
 from stepforge.schemas.errors import BadInput, RunFailed
 
 
@@ -119,10 +120,26 @@ ADDITIONS: dict[str, dict[str, Any]] = {
 def test_a_changed_setting_is_refused_by_name(tmp_path: Path, key: str) -> None:
     layout = Layout(tmp_path)
     guard_settings(read_run_file(write_run(tmp_path / "a")), layout)
+    write_text(layout.shard("solve", 0), "")
     before = layout.run_file.read_bytes()
     with pytest.raises(BadInput, match=rf"started with other settings: .*{key}"):
         guard_settings(read_run_file(write_run(tmp_path / "b", **CHANGES[key])), layout)
     assert layout.run_file.read_bytes() == before
+
+
+@pytest.mark.parametrize("key", CHANGES)
+def test_a_folder_without_samples_takes_a_changed_setting(tmp_path: Path, key: str) -> None:
+    layout = Layout(tmp_path)
+    run = read_run_file(write_run(tmp_path / "a"))
+    guard_settings(run, layout)
+    plan_shards(run, tmp_path)
+    for written in (layout.shard("generate", 0), layout.rejected("generate", 0), tmp_path / "models.json"):
+        write_text(written, "")
+    changed = read_run_file(write_run(tmp_path / "b", **CHANGES[key]))
+    guard_settings(changed, layout)
+    assert not [*tmp_path.rglob("*.parquet"), *tmp_path.glob("models.json")]
+    assert plan_shards(changed, tmp_path)
+    check_unchanged(changed, layout)
 
 
 @pytest.mark.parametrize("key", ADDITIONS)

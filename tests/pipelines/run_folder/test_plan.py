@@ -13,6 +13,7 @@ from stepforge.pipelines.settings.digest import content_settings, stage_digest
 from stepforge.pipelines.settings.run_file import RunFile, limited
 from stepforge.pipelines.settings.run_settings import parse_settings
 from stepforge.pipelines.storage.layout import Layout
+from stepforge.pipelines.storage.store import write_text
 from stepforge.schemas.errors import BadInput
 
 GENERATE = [{"kind": "sequence"}, {"kind": "quantities", "weight": 3}]
@@ -61,6 +62,7 @@ def test_a_folder_belongs_to_one_set_of_settings(tmp_path: Path) -> None:
     guard_settings(a_run(workers={"engine": 4}, problems=30, export=[{"kind": "stepwise"}]), layout)
     assert guard_settings(a_run(problems=30, label=[{"kind": "omega_prm", "k": 3}]), layout) == ["label"]
     assert guard_settings(a_run(problems=30, label=[{"kind": "omega_prm", "k": 3}]), layout) == []
+    write_text(layout.shard("solve", 0), "")
     with pytest.raises(BadInput, match="seed"):
         guard_settings(a_run(problems=30, seed=2), layout)
     with pytest.raises(BadInput, match="cannot become 20"):
@@ -80,6 +82,7 @@ def test_memory_and_place_of_an_engine_may_change(tmp_path: Path, kind: str, fre
     assert guard_settings(a_run(engine=model), Layout(tmp_path)) == []
     assert guard_settings(a_run(engine=model | freed), Layout(tmp_path)) == []
     assert content_settings(a_run(engine=model | freed)) == content_settings(a_run(engine=model))
+    write_text(Layout(tmp_path).shard("solve", 0), "")
     with pytest.raises(BadInput, match=r"engine\.model"):
         guard_settings(a_run(engine=freed | model | {"model": "n"}), Layout(tmp_path))
 
