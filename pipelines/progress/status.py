@@ -67,7 +67,8 @@ def run_status(folder: AnyPath) -> RunStatus:
     totals = stage_totals(committed_reports(layout, whole=False))
     stages = {stage: totals.get(stage, StageTotal()) for stage in SHARD_STAGES}
     running = is_held(layout)
-    finished = shards > 0 and stages["curate"].shards == shards and layout.report.exists() and not running
+    whole = shards > 0 and stages["label"].shards == stages["curate"].shards == shards
+    finished = whole and layout.report.exists() and not layout.unsettled.exists() and not running
     told = read_snapshot(folder)
     return RunStatus(
         folder=str(folder),

@@ -88,6 +88,8 @@ def list_file(stamp: Path, name: str) -> None:
     [
         (lambda run: (run / "curated" / "part-00001.parquet").unlink(), "the run is not finished"),
         (lambda run: (run / "report.json").unlink(), "the run is not finished"),
+        (lambda run: (run / "labeled" / "part-00001.parquet").unlink(), "the run is not finished"),
+        (lambda run: (run / "unsettled").write_text(""), "the run is not finished"),
         (lambda run: (run / "run.toml").unlink(), "not a run folder"),
         (lambda run: (run / PART).unlink(), "stepwise not made from the current curated shards"),
         (lambda run: shutil.rmtree(run / "datasets"), "not made from the current curated shards"),
