@@ -95,11 +95,14 @@ def _without_kind(settings: dict[str, object]) -> dict[str, object]:
 def _imported(path: str, contracts: tuple[type, ...]) -> type[Record]:
     module, _, name = path.partition(":")
     try:
-        found = getattr(import_module(module), name)
+        imported = import_module(module)
     except Exception as error:
         raise ValueError(
             f"{path} cannot be imported ({type(error).__name__}: {error}); install it, or name its folder in PYTHONPATH"
         ) from None
+    if not hasattr(imported, name):
+        raise ValueError(f"{path}: there is no {name} in {imported.__file__ or module}")
+    found = getattr(imported, name)
     if not (isinstance(found, type) and issubclass(found, Record)):
         raise ValueError(f"{path} is not a part: a part is a class derived from stepforge.Record")
     faults = [contract_fault(found, contract) for contract in contracts]
@@ -115,7 +118,8 @@ def contract_fault(part: type[Record], contract: type) -> str | None:
     for name in sorted(get_protocol_members(contract)):
         theirs = next((vars(c)[name] for c in part.__mro__ if name in vars(c)), None) or part.model_fields.get(name)
         if theirs is None:
-            return f"has no {name}, which {contract.__name__} asks for"
+            given = "; give it one with a default, its name in the report" if name == "kind" else ""
+            return f"has no {name}, which {contract.__name__} asks for{given}"
         asked = inspect.getattr_static(contract, name)
         if inspect.isfunction(asked) and not _takes(theirs, asked):
             return f"does not take {name}{inspect.signature(asked)}, as {contract.__name__} asks"

@@ -1,5 +1,6 @@
 """Everything wrong with a run file, in one line: each setting's path, what is wrong, what to do."""
 
+import sys
 from collections.abc import Iterator, Mapping
 from difflib import get_close_matches
 from typing import Any, get_args
@@ -66,6 +67,8 @@ def _kinds(found: ErrorDetails) -> str:
     kinds = [kind.strip(" '") for kind in str(context.get("expected_tags", "")).split(",")]
     near = get_close_matches(str(context.get("tag")), kinds, n=1)
     hint = f"did you mean {near[0]}?" if near else f"the kinds are {', '.join(kinds)}"
+    if "." in str(context.get("tag")):
+        hint = "a part of your own is named by its import path, MODULE:CLASS"
     return f"no kind {context.get('tag')!r}; {hint}"
 
 
@@ -96,6 +99,10 @@ def _item(value: Any, key: Any) -> Any:
 
 def _of_kind(records: list[type[Record]], value: Any) -> type[Record] | None:
     kind = value.get("kind") if isinstance(value, dict) else None
+    if isinstance(kind, str) and ":" in kind:
+        module, _, name = kind.partition(":")
+        own = getattr(sys.modules.get(module), name, None)
+        return own if isinstance(own, type) and issubclass(own, Record) else None
     fitting = [r for r in records if "kind" in r.model_fields and r.model_fields["kind"].default == kind]
     return next(iter(fitting or records), None)
 

@@ -88,6 +88,7 @@ def test_a_labeler_that_cannot_be_imported_is_one_line() -> None:
     ("body", "said"),
     [
         ("class Part: pass", "is not a part"),
+        ("class Parts: pass", r"there is no Part in .*lab_of_17\.py"),
         ("from stepforge import Record\nclass Part(Record):\n    name: str = 'x'", "has no"),
         (
             "from stepforge import Record\nclass Part(Record):\n    name: str = 'x'\n"
@@ -106,3 +107,18 @@ def test_a_part_that_keeps_no_contract_is_refused(
     run_file.write_text((OWN / "run.toml").read_text().replace("my_lab:TwoTries", f"{module}:Part"))
     with pytest.raises(BadInput, match=said):
         read_run_file(run_file)
+
+
+def test_faults_of_an_own_part_speak_of_its_own_settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(OWN)
+    run_file = tmp_path / "run.toml"
+    text = (OWN / "run.toml").read_text()
+    for given, said in (
+        (text.replace("tries = 3", "tris = 3"), r"label\.0\.tris: unknown setting, did you mean tries\?"),
+        (text.replace("tries = 3", "budget = 3"), r"label\.0\.budget: unknown setting; there are name, tries$"),
+        (text.replace("my_lab:TwoTries", "my_lab.TwoTries"), "named by its import path, MODULE:CLASS"),
+    ):
+        run_file.write_text(given)
+        with pytest.raises(BadInput, match=said):
+            read_run_file(run_file)
+    sys.modules.pop("my_lab", None)

@@ -20,6 +20,7 @@ from stepforge.pipelines.run.stages import label, solve, vet
 from stepforge.pipelines.settings.run_file import RunFile, labelers_fault
 from stepforge.schemas.labeled import LabeledProblem
 from stepforge.schemas.own_part import contract_fault
+from stepforge.schemas.record import Record
 
 ROOT = Path(__file__).parents[2]
 FOLDER = ROOT / "examples" / "own_parts"
@@ -45,6 +46,16 @@ def part(module: str) -> Any:
 @pytest.mark.parametrize("module", PARTS)
 def test_the_part_keeps_its_contract(module: str) -> None:
     assert contract_fault(part(module), PARTS[module][1]) is None
+
+
+def test_a_filter_without_a_name_for_the_report_is_told_to_have_one() -> None:
+    class Nameless(Record):
+        def __call__(self, row: object, corpus: object) -> object:
+            return row
+
+    assert contract_fault(Nameless, VetFilter) == (
+        "has no kind, which VetFilter asks for; give it one with a default, its name in the report"
+    )
 
 
 @pytest.mark.parametrize("module", PARTS)
