@@ -3,6 +3,7 @@
 import ast
 import inspect
 import re
+from difflib import get_close_matches
 from functools import cache
 from itertools import pairwise
 from textwrap import dedent, shorten
@@ -31,8 +32,15 @@ def settings_text(kind: str | None) -> str:
         return "\n".join([_block(RUN_FILE, RunFile), "", "kinds (`stepforge settings KIND` shows one):", *lists])
     found = [(place, kinds[kind]) for place, kinds in places.items() if kind in kinds]
     if not found:
-        raise BadInput(f"{kind}: no such kind; `stepforge settings` lists them")
+        raise BadInput(f"{kind}: no such kind; {_hint(kind, places)}")
     return "\n\n".join(_block(f"{place}: {kind}", record) for place, record in found)
+
+
+def _hint(kind: str, places: dict[str, dict[str, type[Record]]]) -> str:
+    if taken := [kinds for place, kinds in places.items() if kind in place.split(", ")]:
+        return f"{kind} takes the kinds {', '.join(taken[0])}"
+    near = get_close_matches(kind, [one for kinds in places.values() for one in kinds], n=1)
+    return f"did you mean {near[0]}?" if near else "`stepforge settings` lists them"
 
 
 def parts() -> dict[str, dict[str, type[Record]]]:

@@ -6,6 +6,7 @@ from command_line import invoked
 from benchmarks.reference import FOLDER, PAGES
 from stepforge.pipelines.commands.settings import parts, settings_of, settings_text
 from stepforge.pipelines.settings.run_file import RunFile
+from stepforge.schemas.errors import BadInput
 
 
 @pytest.mark.parametrize("name", PAGES)
@@ -29,3 +30,12 @@ def test_meanings_come_from_the_code() -> None:
 @pytest.mark.parametrize("arguments", ["settings", "settings omega_prm", "settings omega", "--version", "-h"])
 def test_the_command_answers(arguments: str) -> None:
     assert invoked(*arguments.split())[0] == (2 if arguments == "settings omega" else 0)
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [("stepwis", "did you mean stepwise"), ("export", "export takes the kinds stepwise, "), ("qqq", "lists them")],
+)
+def test_a_kind_that_is_not_there_leads_to_one_that_is(given: str, said: str) -> None:
+    with pytest.raises(BadInput, match=f"{given}: no such kind; .*{said}"):
+        settings_text(given)
