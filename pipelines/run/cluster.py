@@ -25,6 +25,8 @@ need it in the environment of ``ray start``."""
 
 
 HUB_TOKENS = ("HF_TOKEN", "HUGGING_FACE_HUB_TOKEN", "HUGGINGFACE_HUB_TOKEN")
+STARTS = 2
+"""Attempts to start a local Ray: it gives its node 30 seconds to come up, too few on a busy machine."""
 LONGEST_FOLDER = 20
 """Longest temporary folder path that leaves room for Ray's socket paths, which may have 107 characters."""
 _private_folder: str | None = None
@@ -55,15 +57,18 @@ def start_ray(*, hub_token: bool = True) -> None:
     del os.environ["RAY_DISABLE_FAILURE_SIGNAL_HANDLER"]
     if ray.is_initialized():
         return
-    options: dict[str, object] = {"logging_level": logging.ERROR, "log_to_driver": True}
-    if address is None:
-        options |= {"include_dashboard": False, "_temp_dir": f"{_made_private_folder()}/r"}
-    try:
-        with nullcontext() if hub_token else _without_hub_token():
-            ray.init(address, **options)
-    except Exception as error:  # Ray raises plain ones, also for a raylet that came up too late
-        stop_ray()
-        raise RunFailed(f"Ray did not start ({first_line(error)}); run the same command again") from error
+    for more in range(STARTS - 1 if address is None else 0, -1, -1):
+        options: dict[str, object] = {"logging_level": logging.ERROR, "log_to_driver": True}
+        if address is None:
+            options |= {"include_dashboard": False, "_temp_dir": f"{_made_private_folder()}/r"}
+        try:
+            with nullcontext() if hub_token else _without_hub_token():
+                ray.init(address, **options)
+            return
+        except Exception as error:  # Ray raises plain ones, also for a raylet that came up too late
+            stop_ray()
+            if not more:
+                raise RunFailed(f"Ray did not start ({first_line(error)}); run the same command again") from error
 
 
 def stop_ray() -> None:

@@ -14,6 +14,7 @@ from shared_ray import joined
 
 from stepforge.pipelines.run import cluster
 from stepforge.pipelines.run.cluster import loads_from_hub
+from stepforge.schemas.errors import RunFailed
 
 LOOK = """
 import json, os, psutil
@@ -92,6 +93,28 @@ def test_the_folder_of_a_local_ray_ends_with_it(monkeypatch: pytest.MonkeyPatch)
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("address, attempts", [(None, 2), ("10.0.0.1:6379", 1)])
+def test_a_local_ray_that_comes_up_too_late_is_started_again(
+    address: str | None, attempts: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import ray
+
+    folders = []
+
+    def late(address: str | None, **options: object) -> None:
+        folders.append(options.get("_temp_dir"))
+        raise Exception("The current node timed out during startup.")
+
+    monkeypatch.delenv("RAY_ADDRESS", raising=False)
+    if address is not None:
+        monkeypatch.setenv("RAY_ADDRESS", address)
+    for name, instead in (("init", late), ("is_initialized", lambda: False), ("shutdown", lambda: None)):
+        monkeypatch.setattr(ray, name, instead)
+    with pytest.raises(RunFailed, match="Ray did not start"):
+        cluster.start_ray()
+    assert len(set(folders)) == len(folders) == attempts
+
+
 def test_what_a_worker_started_does_not_outlive_it() -> None:
     assert looked(BEREAVE) == {"alive": True, "outlived": False}
 
