@@ -1,6 +1,7 @@
 """Rows of Parquet files and Hub datasets, read from any row on, only the columns asked for."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from hashlib import blake2b
 from itertools import accumulate
 from pathlib import Path
@@ -13,6 +14,7 @@ import pyarrow.parquet as pq
 from stepforge.generators.problem_sets import ProblemSet
 from stepforge.pipelines.inputs.text_rows import RawRow, unique_names
 from stepforge.pipelines.storage.footer import chunks
+from stepforge.pipelines.storage.shards import UNREADABLE
 from stepforge.schemas.errors import BadInput, first_line
 
 MAX_ROW_GROUP = 8 * 2**30
@@ -35,7 +37,7 @@ class Parquet:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        with self._opened() as file:
+        with self._opened(lambda: ": not a Parquet file") as file:
             self.columns = unique_names(list(file.schema_arrow.names), path)
             metadata = file.metadata
             groups = [metadata.row_group(i) for i in range(metadata.num_row_groups)]
@@ -53,24 +55,18 @@ class Parquet:
         if not groups:
             return
         number = self.ends[groups[0] - 1] if groups[0] else 0
-        with self._opened() as file:
+        with self._opened(lambda: f", after row {number}") as file:
             self._check_values(groups, names)
-            try:
-                for batch in file.iter_batches(BATCH, row_groups=groups, columns=list(names)):
-                    self._check_cells(batch, number)
-                    skipped = min(max(start - number, 0), batch.num_rows)
-                    for position, row in enumerate(batch.slice(skipped).to_pylist(), start=number + skipped + 1):
-                        yield RawRow(position, row)
-                    number += batch.num_rows
-            except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
-                raise BadInput(f"{self.path.name}, after row {number}: {first_line(error)}; recreate it") from error
+            for batch in file.iter_batches(BATCH, row_groups=groups, columns=list(names)):
+                self._check_cells(batch, number)
+                skipped = min(max(start - number, 0), batch.num_rows)
+                for position, row in enumerate(batch.slice(skipped).to_pylist(), start=number + skipped + 1):
+                    yield RawRow(position, row)
+                number += batch.num_rows
 
     def _check_values(self, groups: Sequence[int], names: tuple[str, ...]) -> None:
-        try:
-            with self.path.open("rb") as file:
-                read = chunks(file)
-        except ValueError as error:
-            raise BadInput(f"{self.path.name}: {error}; recreate it") from error
+        with self.path.open("rb") as file:
+            read = chunks(file)
         most = max(MAX_VALUES, self.path.stat().st_size)
         for chunk in (chunk for group in groups for chunk in read[group]):
             if chunk.values > most and chunk.path.partition(".")[0] in names:
@@ -90,13 +86,18 @@ class Parquet:
                 continue
             raise BadInput(f"{self.path.name}, after row {number}: column {name!r} has {limit}; remove the row")
 
-    def _opened(self) -> Any:
-        """Keeps texts dictionary-encoded where the file has them so: a repeated text is stored once."""
+    @contextmanager
+    def _opened(self, place: Callable[[], str]) -> Iterator[Any]:
+        """Keeps texts dictionary-encoded where the file has them so: a repeated text is stored once. Whatever fails
+        inside is damage: a name or a text that is not UTF-8, a date that Python does not have."""
         texts = getattr(self, "texts", None)
         try:
-            return pq.ParquetFile(self.path, page_checksum_verification=True, read_dictionary=texts)
-        except (pa.ArrowException, OSError) as error:
-            raise BadInput(f"{self.path.name}: not a Parquet file ({first_line(error)}); recreate it") from error
+            with pq.ParquetFile(self.path, page_checksum_verification=True, read_dictionary=texts) as file:
+                yield file
+        except BadInput:
+            raise
+        except UNREADABLE as error:
+            raise BadInput(f"{self.path.name}{place()}: {first_line(error)}; recreate it") from error
 
 
 def _largest(column: pa.Array) -> tuple[int, int]:

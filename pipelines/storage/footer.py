@@ -81,11 +81,13 @@ class _Compact:
 
     def _bytes(self, size: int) -> bytes:
         self.at += size
+        if self.at > len(self.data):
+            raise IndexError("it ends too early")
         return self.data[self.at - size : self.at]
 
     def _varint(self) -> int:
         value = shift = 0
-        while (byte := self._byte()) & 0x80:
+        while (byte := self._byte()) & 0x80 and shift < 70:  # as many as 64 bits take: a long one takes long
             value |= (byte & 0x7F) << shift
             shift += 7
         return value | byte << shift

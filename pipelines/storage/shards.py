@@ -16,7 +16,6 @@ from typing import Any, TypedDict, TypeVar, cast
 
 import pyarrow as pa
 import pyarrow.parquet as pq
-from pydantic import ValidationError
 
 from stepforge.pipelines.storage.checksummed import with_checksum, without_checksum
 from stepforge.pipelines.storage.footer import chunks
@@ -38,7 +37,7 @@ VALUES_PER_ROW, REPEATED_PER_BYTE = 2_000_000, 2_000
 """The most values in a file: a base, plus a number per byte (most shards have less than one per byte). Or a number per
 row, above a confident policy's 64 equal solutions of 4,000 tokens, but at most what repeated values can reach in files
 of this size."""
-UNREADABLE = (OSError, ValueError, KeyError, TypeError, RecursionError, pa.ArrowException, ValidationError)
+UNREADABLE = (OSError, ValueError, LookupError, ArithmeticError, TypeError, RecursionError, pa.ArrowException)
 
 
 class ShardMetadata(TypedDict, total=False):

@@ -96,6 +96,21 @@ def test_a_damaged_parquet_page_is_noticed(tmp_path: Path) -> None:
         opened(path).check()
 
 
+def test_a_date_that_python_does_not_have_is_one_line(tmp_path: Path) -> None:
+    table = pa.table({"question": ["q"], "at": pa.array([400_000_000_000_000_000], pa.timestamp("us"))})
+    pq.write_table(table, tmp_path / "x.parquet")
+    with pytest.raises(BadInput, match=r"x\.parquet, after row 0: date value out of range; recreate it"):
+        opened(tmp_path / "x.parquet", keep=["at"]).check()
+
+
+def test_a_damaged_name_of_a_column_is_one_line(tmp_path: Path) -> None:
+    pq.write_table(pa.table({"question": ["q"], "nnnn": [1]}), tmp_path / "x.parquet", store_schema=False)
+    damaged = (tmp_path / "x.parquet").read_bytes().replace(b"nnnn", b"nn\xffn")
+    (tmp_path / "x.parquet").write_bytes(damaged)
+    with pytest.raises(BadInput, match=r"x\.parquet: not a Parquet file: 'utf-8' codec"):
+        opened(tmp_path / "x.parquet")
+
+
 def parquet_bomb(path: Path, items: pa.Array) -> None:
     table = pa.table(
         {"question": ["q"], "steps": pa.ListArray.from_arrays(pa.array([0, len(items)], pa.int32()), items)}

@@ -41,7 +41,17 @@ def test_no_damaged_footer_ends_the_process() -> None:
     assert wrong_histograms > 0
 
 
-@pytest.mark.parametrize("damage", [b"\xff" * 40, b"", b"\x19\xfc" + b"\xff" * 9 + b"\x7f", b"\x4c" * 5000])
+@pytest.mark.parametrize(
+    "damage",
+    [
+        b"\xff" * 40,
+        b"",
+        b"\x19\xfc" + b"\xff" * 9 + b"\x7f",
+        b"\x4c" * 5000,
+        b"\x19\xf7" + b"\xff" * 8 + b"\x7f",
+        b"\x16" + b"\x80" * 10**6,
+    ],
+)
 def test_what_is_no_footer_is_a_value_error(damage: bytes) -> None:
     with pytest.raises(ValueError, match="its footer cannot be read"):
         chunks(BytesIO(b"PAR1" + damage + len(damage).to_bytes(4, "little") + b"PAR1"))
