@@ -2,7 +2,9 @@
 
 from collections.abc import Iterable
 from itertools import accumulate, islice
-from typing import Literal
+from typing import Literal, Self
+
+from pydantic import Field, model_validator
 
 from stepforge.schemas.interval import wilson
 from stepforge.schemas.problem import Problem
@@ -31,9 +33,9 @@ class Belief(Record):
 class StepLabel(Record):
     """What was counted when the policy continued from a prefix."""
 
-    successes: int
+    successes: int = Field(ge=0)
     """Completions that ended at the right answer."""
-    failures: int
+    failures: int = Field(ge=0)
     """Completions that ended at a wrong one."""
     undetermined: int = 0
     """Completions without a verdict, including truncated ones; they count neither way."""
@@ -85,6 +87,11 @@ class Verdict(Record):
     critique: str | None = None
     """A judge's own words, kept only where its verdict agrees with another labeler's."""
 
+    def is_about(self, steps: int) -> bool:
+        """Whether it can be a verdict on a solution of so many steps."""
+        named = self.first_error is None or 0 <= self.first_error < steps
+        return named and len(self.posterior or ()) in (0, steps + 1) and len(self.classes or ()) in (0, steps)
+
     @property
     def right_so_far(self) -> list[float]:
         """For each step the probability that it and all before it are right; empty without a posterior."""
@@ -107,6 +114,14 @@ class LabeledSolution(Record):
     """Verdicts of further labelers of the same run."""
     targets: tuple[float | None, ...] = ()
     """Training target of each step from a rule of ``stepforge relabel``; empty if none was applied."""
+
+    @model_validator(mode="after")
+    def _fit_together(self) -> Self:
+        steps = len(self.rollout.steps)
+        whole = len(self.labels) == steps and len(self.targets) in (0, steps)
+        if not whole or not all(verdict.is_about(steps) for verdict in (self.verdict, *self.others)):
+            raise ValueError(f"labels or verdicts are of another solution than {self.rollout.id}, of {steps} steps")
+        return self
 
     @property
     def verdicts(self) -> tuple[Verdict, ...]:
@@ -186,6 +201,16 @@ class LabeledProblem(Record):
     """The policy's own solutions of a problem with supplied solutions, if it also solved the problem."""
     completer: PolicyIdentity | None = None
     """Who wrote the completions, where that is not the policy."""
+
+    @model_validator(mode="after")
+    def _completions_start_somewhere(self) -> Self:
+        steps = {r.id: len(r.steps) for r in (*(s.rollout for s in self.solutions), *self.sampled)}
+        for one in (*self.evidence, *self.further):
+            start = one.start.steps if one.start is not None else 0
+            if one.start is not None and start and not 0 < start <= steps.get(one.start.rollout, 0):
+                raise ValueError(f"completion {one.id} starts at step {start} of {one.start.rollout}, which has none")
+            steps[one.id] = start + len(one.steps)
+        return self
 
     @property
     def sampled(self) -> list[Rollout]:

@@ -1,7 +1,9 @@
 """Solutions as the policy wrote them: steps, tokens, and one of three outcomes."""
 
 from collections.abc import Sequence
-from typing import Literal
+from typing import Literal, Self
+
+from pydantic import model_validator
 
 from stepforge.schemas.problem import Problem
 from stepforge.schemas.record import Record
@@ -94,6 +96,12 @@ class Rollout(Record):
     """The policy's second turn, if ``policy.repair`` is set."""
     scores: tuple[float, ...] = ()
     """For each step the probability that it is right, by the run's ``scorer``; empty if nothing was scored."""
+
+    @model_validator(mode="after")
+    def _steps_have_texts(self) -> Self:
+        if not all(step.text for step in self.steps):
+            raise ValueError(f"a step of {self.id} has no text")  # whoever follows prefixes would never get past it
+        return self
 
     @property
     def text(self) -> str:

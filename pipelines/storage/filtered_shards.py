@@ -4,6 +4,7 @@ Copies of rows that did not change would double what a run stores.
 """
 
 from collections.abc import Collection, Iterable, Iterator, Sequence
+from itertools import pairwise
 from typing import TypeVar
 
 from pydantic import ValidationError
@@ -69,12 +70,20 @@ def _joined(path: AnyPath, source: AnyPath, record: type[R], without: Collection
 def _kept(path: AnyPath, source: AnyPath) -> list[Kept]:
     if shard_metadata(path).get("source") != shard_metadata(source)["digest"]:
         raise RunFailed(f"{path}: was not made from {source}; delete it and run again")
-    return read_shard(path, Kept)
+    kept = read_shard(path, Kept)
+    ends = [-1, *(one.row for one in kept), shard_metadata(source)["rows"]]
+    if any(one >= after for one, after in pairwise(ends)):
+        raise _no_such_row(path)
+    return kept
+
+
+def _no_such_row(path: AnyPath) -> RunFailed:
+    return RunFailed(f"{path}: names a row that the previous shard does not have; delete it and run again")
 
 
 def _as_kept(one: Kept, row: R, path: AnyPath, without: Collection[str]) -> R:
     if row.problem.id != one.problem_id:
-        raise RunFailed(f"{path}: names a row that the previous shard does not have; delete it and run again")
+        raise _no_such_row(path)
     if one.changed is None:
         return row
     empty = {name: () for name in without if name in type(row).model_fields}

@@ -210,6 +210,8 @@ def _metadata(schema: pa.Schema, path: AnyPath, run: str | None = None) -> Shard
             raise ValueError(f"it is shard {found[1]} of {found[0]}, in the place of another")
     if stage is not None and "digest" not in metadata:
         raise ValueError("it was written by an earlier version")
+    if stage is not None and not isinstance(metadata.get("rows"), int):
+        raise ValueError("it does not say how many rows it has")
     if run is not None and metadata.get("run") != run:
         raise ValueError("it belongs to a run with other settings")
     return metadata

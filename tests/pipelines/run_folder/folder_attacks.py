@@ -17,7 +17,8 @@ from stepforge.pipelines.reports.card.peoples_section import Card
 from stepforge.pipelines.storage.checksummed import read_checksummed, write_checksummed
 from stepforge.pipelines.storage.filtered_shards import Kept, kept_rows
 from stepforge.pipelines.storage.shards import METADATA_KEY, shard_metadata, write_shard
-from stepforge.schemas.labeled import LabeledProblem
+from stepforge.schemas.labeled import LabeledProblem, Verdict
+from stepforge.schemas.rollout import Start, Step
 
 LINK, PIPE = "a symbolic link inside a run folder", "a named pipe inside a run folder"
 
@@ -120,6 +121,34 @@ def many_values(run: Path, outside: Path) -> None:
     rewrite(run, [row, *ROWS[1:]])
 
 
+def other_rows(**changes: Any) -> Callable[[Path, Path], None]:
+    """Rows with a first solution that does not fit together, as no run writes them."""
+
+    def attack(run: Path, outside: Path) -> None:
+        (solution, *others) = ROWS[0].solutions
+        rewrite(
+            run, [ROWS[0].model_copy(update={"solutions": (solution.model_copy(update=changes), *others)}), *ROWS[1:]]
+        )
+
+    return attack
+
+
+def a_step_without_text(run: Path, outside: Path) -> None:
+    rollout, labels = ROWS[0].solutions[0].rollout, ROWS[0].solutions[0].labels
+    steps = (*rollout.steps, Step(text=""))
+    other_rows(rollout=rollout.model_copy(update={"steps": steps}), labels=(*labels, None))(run, outside)
+
+
+def completions_from_nowhere(run: Path, outside: Path) -> None:
+    lost = ROWS[0].solutions[0].rollout.model_copy(update={"id": "e", "start": Start(rollout="x", steps=1)})
+    rewrite(run, [ROWS[0].model_copy(update={"evidence": (lost,)}), *ROWS[1:]])
+
+
+def a_kept_row_that_is_not_there(run: Path, outside: Path) -> None:
+    path = run / "curated" / SHARD
+    write_shard(path, [Kept(row=99, problem_id="problem-0")], Kept, shard_metadata(path))
+
+
 def alias_bomb(run: Path, outside: Path) -> None:
     levels = [f"l{i}: &l{i} [{', '.join([f'*l{i - 1}' if i else 'lol'] * 10)}]" for i in range(12)]
     card = Card("---\n" + "\n".join(levels) + "\n---\n\n", "")
@@ -215,6 +244,14 @@ ATTACKS: dict[str, tuple[Attack, str]] = {
     "escapes in a question": (escapes_in_the_question, "\\u001b]0;owned\\u0007 \\u202egnp.exe \\u009b2J"),
     "escapes in a reason": (escapes_in_a_reason, "\\u001b[2J\\u202e"),
     "aliases of aliases in the card": (alias_bomb, "README.md: does not describe"),
+    "fewer labels than steps": (other_rows(labels=()), "are of another solution"),
+    "a verdict on a step that is not there": (
+        other_rows(verdict=Verdict(labeler="x", first_error=99)),
+        "are of another solution",
+    ),
+    "a step without text": (a_step_without_text, "has no text"),
+    "completions that start nowhere": (completions_from_nowhere, "starts at step 1 of x, which has none"),
+    "a kept row that is not there": (a_kept_row_that_is_not_there, "names a row that the previous shard does not have"),
     "labels with other columns": (other_columns, "columns are not those of this version"),
     "a thousand row groups": (many_row_groups, "row groups"),
     "nested metadata of a shard": (nested_metadata, "damaged shard"),

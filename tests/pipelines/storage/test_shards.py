@@ -124,16 +124,18 @@ def labeled_rows() -> list[LabeledProblem]:
     base = solved(a_solution("s", "AB", "wrong"), a_solution("", "", "undetermined"), problem=a_problem(answer=None))
     belief = Belief(value=0.5, low=0.0, high=1.0, p_error=0.25)
     labels = (None, StepLabel(successes=1, failures=2, belief=belief))
-    posterior = Verdict(labeler="x", first_error=None, abstained=True, posterior=(0.5, 0.5), classes=("right",))
+    posterior = Verdict(
+        labeler="x", first_error=None, abstained=True, posterior=(0.25, 0.25, 0.5), classes=("right", "unknown")
+    )
     first = LabeledSolution(rollout=base.rollouts[0], labels=labels, verdict=posterior, targets=(None, 1.0))
-    plain = LabeledSolution(rollout=base.rollouts[1], labels=(), verdict=Verdict(labeler="x", first_error=1))
+    plain = LabeledSolution(rollout=base.rollouts[1], labels=(), verdict=Verdict(labeler="x", first_error=None))
     later = a_solution("e", "C", "correct").model_copy(update={"start": Start(rollout="s", steps=1)})
     step = Step(text="\u00e9\n", token_ids=(1, 2), logprob=-0.5, lowest_logprob=-0.25)
     rows = [
         LabeledProblem(problem=base.problem, solutions=(first, plain), evidence=(), policy=base.policy, costs=()),
         LabeledProblem(
             problem=problems(1)[0],
-            solutions=(),
+            solutions=(first,),
             evidence=(later, later.model_copy(update={"steps": (step,)})),
             policy=base.policy,
             costs=(LabelerCost(labeler="x", cost=Cost(rollouts=1)),),
