@@ -19,7 +19,7 @@ from stepforge.pipelines.settings.run_settings import folder_settings
 from stepforge.pipelines.storage.layout import SHARD_STAGES, Layout, ShardStage
 from stepforge.pipelines.storage.regular_files import check_tree, read_small
 from stepforge.pipelines.storage.store import AnyPath
-from stepforge.schemas.errors import BadInput
+from stepforge.schemas.errors import BadInput, RunFailed, first_line
 from stepforge.schemas.record import Record
 
 
@@ -83,7 +83,10 @@ def run_status(folder: AnyPath) -> RunStatus:
 
 def _command(layout: Layout) -> str:
     if layout.rule.exists():
-        rule = str(json.loads(read_small(layout.rule)).get("kind"))
+        try:
+            rule = str(json.loads(read_small(layout.rule))["kind"])
+        except (ValueError, LookupError, TypeError, RecursionError) as error:
+            raise RunFailed(f"{layout.rule}: damaged file ({first_line(error)}); relabel the run again") from None
         origin = Layout(layout.folder.parent.parent)
         moved = not origin.run_file.exists() or layout.folder.name != rule
         place = "THE_RUN_IT_WAS_MADE_FROM" if moved else str(origin.folder)

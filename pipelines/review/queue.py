@@ -13,6 +13,8 @@ from contextlib import suppress
 from operator import itemgetter
 from typing import Literal, NamedTuple
 
+from pydantic import ValidationError
+
 from stepforge.labelers.oracle import oracle_verdict
 from stepforge.labelers.people_rule import MISTAKES, OF, counting, likelihood, prior, updated
 from stepforge.pipelines.reports.people import people_verdict
@@ -22,7 +24,7 @@ from stepforge.pipelines.storage.layout import Layout
 from stepforge.pipelines.storage.regular_files import read_small
 from stepforge.pipelines.storage.shards import read_row, read_rows
 from stepforge.pipelines.storage.store import write_text
-from stepforge.schemas.errors import BadInput
+from stepforge.schemas.errors import BadInput, RunFailed
 from stepforge.schemas.labeled import COMPLETIONS, TOKENS, LabeledProblem, LabeledSolution
 from stepforge.schemas.record import Record
 from stepforge.schemas.review import StepFinding
@@ -211,7 +213,11 @@ def save_queue(layout: Layout, queue: ReviewQueue) -> None:
 
 def read_queue(layout: Layout) -> ReviewQueue | None:
     path = layout.folder / FOLDER / QUEUE_FILE
-    return ReviewQueue.model_validate_json(read_small(path)) if path.exists() else None
+    try:
+        return ReviewQueue.model_validate_json(read_small(path)) if path.exists() else None
+    except ValidationError:
+        again = f"`stepforge review {layout.folder} --again` builds a new one"
+        raise RunFailed(f"{path}: damaged, or of another version; {again}") from None
 
 
 def row_of(layout: Layout, item: QueueItem) -> LabeledProblem | None:
@@ -219,6 +225,6 @@ def row_of(layout: Layout, item: QueueItem) -> LabeledProblem | None:
     path = layout.shard("label", item.shard)
     with suppress(IndexError):
         row = read_row(path, LabeledProblem, item.row) if path.exists() else None
-        if row is not None and row.problem.id == item.problem_id and item.solution < len(row.solutions):
-            return row
+        if row is not None and row.problem.id == item.problem_id and 0 <= item.solution < len(row.solutions):
+            return row if 0 <= item.step < len(row.solutions[item.solution].rollout.steps) else None
     return None

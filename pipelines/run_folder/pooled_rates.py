@@ -8,6 +8,8 @@ labels however often it is stopped.
 from collections.abc import Sequence
 from itertools import accumulate
 
+from pydantic import ValidationError
+
 from stepforge.labelers import AnyLabeler, speaking
 from stepforge.labelers.contracts import Combiner, PooledLabeler, pooled_labeler
 from stepforge.labelers.evidence.replay import solved_part, stored_evidence
@@ -17,6 +19,7 @@ from stepforge.pipelines.settings.run_file import RunFile
 from stepforge.pipelines.storage.checksummed import read_checksummed, write_checksummed
 from stepforge.pipelines.storage.layout import Layout, shard_index
 from stepforge.pipelines.storage.shards import read_shard, shard_metadata, write_shard
+from stepforge.schemas.errors import RunFailed
 from stepforge.schemas.labeled import LabeledProblem
 from stepforge.schemas.record import Record
 
@@ -40,12 +43,20 @@ def rates_of_run(run: RunFile, layout: Layout, first: Sequence[ShardPlan]) -> Re
         raise ValueError("the run has no labeler with rates to pool")
     digest = content_digest(run)
     if layout.rates.exists():
-        return type(part.rates).model_validate(read_checksummed(layout.rates, digest)["rates"])
+        return committed_rates(part, layout, digest)
     rows = [r for shard in first for r in read_shard(layout.shard("label", shard.index), LabeledProblem)]
     rates = part.fitted_rates(rows)
     _forget_others(layout, first, rates)
     write_checksummed(layout.rates, {"run": digest, "rates": rates.model_dump()})
     return rates
+
+
+def committed_rates(part: PooledLabeler, layout: Layout, digest: str) -> Record:
+    """Raises RunFailed: they are damaged, or of another run or version."""
+    try:
+        return type(part.rates).model_validate(read_checksummed(layout.rates, digest)["rates"])
+    except (KeyError, ValidationError):
+        raise RunFailed(f"{layout.rates}: not rates of this version; delete it and run again") from None
 
 
 def rates_digest(rates: Record) -> str:

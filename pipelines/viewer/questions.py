@@ -17,9 +17,9 @@ from stepforge.labelers.contracts import pooled_labeler, with_rates
 from stepforge.labelers.evidence.prefix_index import prefix_keys
 from stepforge.labelers.evidence.replay import completions_drawn, solved_part, stored_evidence
 from stepforge.pipelines.bench.cases import NotRecorded, RecordedGrader, RecordedPolicy
+from stepforge.pipelines.run_folder.pooled_rates import committed_rates
 from stepforge.pipelines.settings.digest import content_digest
 from stepforge.pipelines.settings.run_file import RunFile
-from stepforge.pipelines.storage.checksummed import read_checksummed
 from stepforge.pipelines.storage.layout import Layout
 from stepforge.schemas.errors import RunFailed
 from stepforge.schemas.labeled import LabeledProblem
@@ -76,9 +76,8 @@ def model_of(run: RunFile, layout: Layout) -> ChangePoint:
     part = pooled_labeler(run.label)
     if not isinstance(part, ChangePoint):
         return next((p for p in run.label if isinstance(p, ChangePoint)), ChangePoint())
-    with suppress(RunFailed, OSError, KeyError):
-        rates = read_checksummed(layout.rates, content_digest(run))["rates"]
-        return part.with_rates(type(part.rates).model_validate(rates))
+    with suppress(RunFailed, OSError):
+        return part.with_rates(committed_rates(part, layout, content_digest(run)))
     return part
 
 
