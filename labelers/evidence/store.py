@@ -2,10 +2,11 @@
 
 import asyncio
 from collections.abc import Callable, Sequence
+from itertools import islice
 from typing import NamedTuple
 
 from stepforge.grading.outcomes import graded
-from stepforge.labelers.evidence.prefix_index import PrefixIndex, SiblingCounts
+from stepforge.labelers.evidence.prefix_index import PrefixIndex, SiblingCounts, prefix_keys
 from stepforge.schemas.labeled import Cost, StepLabel, Stopping
 from stepforge.schemas.protocols import Grader, Policy
 from stepforge.schemas.rollout import Outcome, Rollout, SolvedProblem, Start, Step
@@ -93,12 +94,13 @@ class Evidence:
         self._drawn: dict[str, list[Rollout]] = {"": []}
         self._stopping: dict[str, Stopping] = {}
         self._drawing: dict[str, asyncio.Lock] = {}
-        self._first: dict[str, tuple[Trajectory, int]] = {}
-        """For each prefix, the first solution that begins with it, and its steps there: completions start from that
-        one, so nothing depends on which search gets there first."""
+        self._first: dict[bytes, tuple[Trajectory, int]] = {}
+        """For each prefix (a digest: all texts would take the square of a solution's length), the first solution that
+        begins with it, and its steps there: completions start from that one, so nothing depends on which search gets
+        there first."""
         for path in map(solution_trajectory, solved.rollouts if shared else ()):
-            for count in range(1, len(path.steps)):
-                self._first.setdefault(path.prefix(count), (path, count))
+            for count, key in enumerate(islice(prefix_keys(path.steps), 1, len(path.steps)), start=1):
+                self._first.setdefault(key, (path, count))
         self._siblings = PrefixIndex()
         for rollout in self.root:
             self._siblings.add((), rollout)
@@ -184,7 +186,8 @@ class Evidence:
     async def _draw(self, key: str, path: Trajectory, count: int, position: int, n: int) -> list[Rollout]:
         """Return ``n`` completions; ``position`` is how many were drawn from the prefix before them."""
         seed = seed_of(self._seed, "completions", self.problem.id, key, position)
-        path, count = self._first.get(path.prefix(count), (path, count))
+        *_, digest = prefix_keys(path.steps[:count])
+        path, count = self._first.get(digest, (path, count))
         sampled = await self._policy.sample(self.problem, path.steps[:count], n=n, seed=seed)
         return await graded(self.problem, sampled, self._grader, Start(rollout=path.rollout, steps=count))
 

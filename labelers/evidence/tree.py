@@ -79,7 +79,8 @@ class EvidenceTree:
     def __init__(self, problem: LabeledProblem) -> None:
         self.steps: dict[str, tuple[Step, ...]] = {s.rollout.id: s.rollout.steps for s in problem.solutions}
         """Whole step sequences, from the question on, by rollout."""
-        self._ways: dict[bytes, list[Continuation]] = defaultdict(list)
+        self._ways: dict[bytes, list[tuple[Rollout, tuple[Step, ...], int]]] = defaultdict(list)
+        """By prefix the rollouts through it: with all steps from the question on, and how many are the prefix."""
         self._beliefs: dict[bytes, list[Belief]] = defaultdict(list)
         for solution in problem.solutions:
             for key, label in zip(islice(prefix_keys(solution.rollout.steps), 1, None), solution.labels, strict=True):
@@ -96,11 +97,12 @@ class EvidenceTree:
         keys = tuple(prefix_keys(whole))
         # From a step's end is through that step, so it counts at the prefix before it as well.
         for count in range(max(0, len(before) - 1), len(whole)):
-            self._ways[keys[count]].append(Continuation(rollout.id, whole[count:], rollout.outcome))
+            self._ways[keys[count]].append((rollout, whole, count))
 
     def ways(self, prefix: Sequence[Step]) -> list[Continuation]:
         """Return how rollouts continued from a prefix, in the order drawn."""
-        return list(self._ways.get(_key(prefix), ()))
+        found = self._ways.get(_key(prefix), ())
+        return [Continuation(rollout.id, whole[count:], rollout.outcome) for rollout, whole, count in found]
 
     def branches(self, prefix: Sequence[Step], *, without: str | None = None) -> dict[str, Branch]:
         """Return the steps written right after a prefix, by their text, first drawn first.
