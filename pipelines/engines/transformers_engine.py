@@ -161,7 +161,7 @@ def _load(settings: TransformersEngineSettings, located: str) -> _Model:
             located, revision=settings.revision, dtype=dtype, trust_remote_code=False
         )
         network = network.to(device_of(settings.device)).eval()
-    except (OSError, ValueError, RuntimeError, ImportError, KeyError) as error:
+    except Exception as error:  # safetensors has its own class for damaged weights
         raise BadInput(f"engine: transformers cannot load {settings.model}: {first_line(error)}") from error
     tokenizer = load_tokenizer(located, settings.revision)
     ends = network.generation_config.eos_token_id

@@ -88,7 +88,7 @@ def load_network(settings: ScorerSettings, located: str) -> Any:
                 transformers.AutoModelForTokenClassification if classifies else transformers.AutoModelForCausalLM
             )
             network = kind.from_pretrained(located, **given)
-    except (OSError, ValueError, RuntimeError, ImportError, KeyError) as error:
+    except Exception as error:  # safetensors has its own class for damaged weights
         raise BadInput(f"scorer: transformers cannot load {settings.model}: {first_line(error)}") from error
     return network.eval()
 
