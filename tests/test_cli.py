@@ -56,6 +56,7 @@ kind = "omega_prm"
             "engine.latency_ms: Input should be",
         ),
         (GOOD + "[policy]\nstop = ['']\n", "policy.stop.0: String should have at least 1 character"),
+        (GOOD.replace("problems = 4", f"problems = {'9' * 5000}"), "not TOML"),
         (f"{GOOD}[train]\ncommand = {'[' * 5000}{']' * 5000}\n", "nested too deep"),
         *(
             (GOOD.replace('kind = "scripted"', f'kind = "server"\naddress = "{address}"'), "is not an address")
@@ -98,7 +99,19 @@ def test_a_malformed_row_names_file_row_and_field(tmp_path: Path) -> None:
     assert "question" in line
 
 
-@pytest.mark.parametrize("override", ["label", "=3", "label.7.k=1", "problems.x=1", "engine.error_rate=2"])
+@pytest.mark.parametrize(
+    "override",
+    [
+        "label",
+        "=3",
+        "label.7.k=1",
+        "problems.x=1",
+        "engine.error_rate=2",
+        "label.\u00b2.k=1",
+        f"seed={'9' * 5000}",
+        "seed=" + "[" * 5000,
+    ],
+)
 def test_a_bad_override_is_one_line(tmp_path: Path, override: str) -> None:
     run_file = tmp_path / "run.toml"
     run_file.write_text(GOOD)

@@ -88,11 +88,12 @@ def _read(path: str) -> tuple[tuple[Template, ...], dict[str, Value]]:
 
 def _templates(folder: Path) -> Iterator[Template]:
     for file in sorted(folder.rglob("*.toml")):
+        text = _text(file)
         try:
-            fields = tomllib.loads(_text(file))
+            fields = tomllib.loads(text)
             if "question_annotated" in fields:
                 yield read_template(file.relative_to(folder).as_posix(), fields)
-        except (tomllib.TOMLDecodeError, TemplateError, RecursionError) as error:
+        except (ValueError, TemplateError, RecursionError) as error:
             raise BadInput(f"{file}: {error}; correct or remove the template") from None
 
 

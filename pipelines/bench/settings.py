@@ -80,7 +80,7 @@ def read_bench_file(path: Path) -> BenchFile:
         raise BadInput(
             f"{path}: no such file; the bench's settings are pipelines/bench/labelers.toml in the repository"
         ) from None
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise BadInput(f"{path}: cannot be read: {error}") from None
     recording = parse_settings(settings.get("recording", {}), f"{path}: recording")
     try:

@@ -95,7 +95,7 @@ def named_scorer(name: str, shape: str | None = None) -> Any:
 def _settings_of(path: Path) -> dict[str, object]:
     try:
         settings = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise BadInput(f"{path}: cannot be read: {error}") from None
     inner = settings.get("scorer", settings)
     return inner if isinstance(inner, dict) else {}

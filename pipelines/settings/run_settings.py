@@ -27,7 +27,7 @@ def read_run_file(path: Path, overrides: Sequence[str] = ()) -> RunFile:
         raise BadInput(f"{path}: no such run file; configs/demo.toml is one to start from") from None
     except (OSError, UnicodeDecodeError) as error:
         raise BadInput(f"{path}: cannot be read ({error})") from None
-    except tomllib.TOMLDecodeError as error:
+    except ValueError as error:  # also a number of more digits than Python reads
         raise BadInput(f"{path}: not TOML: {error}") from None
     except RecursionError:
         raise BadInput(f"{path}: lists or tables nested too deep to be read") from None
@@ -108,7 +108,7 @@ def _apply_override(settings: dict[str, object], override: str) -> None:
         raise BadInput(f"--set {override}: not of the form key=value")
     try:
         value = tomllib.loads(f"value = {text}")["value"]
-    except tomllib.TOMLDecodeError:
+    except (ValueError, RecursionError):
         value = text
     *parents, last = key.strip().split(".")
     place: Any = settings
@@ -131,7 +131,7 @@ def _descend(place: Any, name: str, override: str) -> Any:
 
 
 def _index(place: list[Any], name: str, override: str) -> int:
-    if name.isdigit() and int(name) < len(place):
+    if name in map(str, range(len(place))):
         return int(name)
     for index, item in enumerate(place):
         if isinstance(item, dict) and item.get("kind") == name:
