@@ -21,6 +21,8 @@ from pathlib import Path
 from types import MappingProxyType
 from uuid import uuid4
 
+from pydantic import ValidationError
+
 from stepforge.pipelines.storage.shards import read_rows, write_shard
 from stepforge.pipelines.storage.store import AnyPath, StorePath, fsync_folder, listed, naming
 from stepforge.pipelines.terminal.output import say
@@ -123,7 +125,8 @@ def journalled(folder: AnyPath) -> dict[bytes, Completion]:
         with naming(path):
             data = path.read_bytes()
         for payload in _frames(data, path):
-            known.setdefault(payload[:KEY_BYTES], Completion.model_validate_json(payload[KEY_BYTES:]))
+            with suppress(ValidationError):  # no completion of this version: it is sampled again
+                known.setdefault(payload[:KEY_BYTES], Completion.model_validate_json(payload[KEY_BYTES:]))
     return known
 
 

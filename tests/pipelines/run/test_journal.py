@@ -18,6 +18,7 @@ from stepforge.pipelines.engines.scripted_engine import ScriptedEngine
 from stepforge.pipelines.run.journaled_engine import JournaledEngine
 from stepforge.pipelines.storage.journal import (
     KEY_BYTES,
+    MAGIC,
     Journal,
     journalled,
     keep_completions,
@@ -222,3 +223,12 @@ def test_a_full_disk_is_reported_once_whoever_asks(tmp_path: Path, monkeypatch: 
     for end in ("closed", "forgotten", "given up"):
         asyncio.run(one(end))
     assert complaints == []
+
+
+def test_a_frame_that_holds_no_completion_is_sampled_again(tmp_path: Path) -> None:
+    frames = b""
+    for content in (b'{"other": 1}', b"", completion("a").model_dump_json().encode()):
+        payload = b"k" * 16 + content
+        frames += struct.pack("<II", len(payload), zlib.crc32(payload)) + payload
+    (tmp_path / "a.frames").write_bytes(MAGIC + frames)
+    assert journalled(tmp_path) == {b"k" * 16: completion("a")}
