@@ -18,7 +18,7 @@ BENCHES = {
     "labelers_plain.json": "The laboratory, plain wording",
     "labelers_processbench.json": "ProcessBench (GSM8K), the first recording",
     "labelers_processbench_second.json": "ProcessBench (GSM8K and MATH), the second recording",
-    "labelers_mr_gsm8k.json": "MR-GSM8K, the third and fourth recording together",
+    "labelers_mr_gsm8k.json": "MR-GSM8K, the third to fifth recording together",
 }
 """Committed results of the labeler bench, and their headings."""
 STORED: tuple[type[Record], ...] = (LabeledProblem, Rejected, Failure)
