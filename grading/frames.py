@@ -8,7 +8,7 @@ import re
 from typing import NamedTuple
 
 from stepforge.grading.spelling import between
-from stepforge.grading.units import read_unit
+from stepforge.grading.units import ratio, read_unit
 
 MAX_ANSWER = 2000
 """Longest answer returned, in characters; a longer one is cut just past it, and no grader accepts it."""
@@ -28,11 +28,13 @@ _TAG = re.compile(r"<(final_)?answer>", re.IGNORECASE)
 _HTML = re.compile(r"</?(?:b|i|em|strong|u|p|span|div|code|mark)>|<br\s?/?>", re.IGNORECASE)
 ENDS_OF_THOUGHT = (
     "</think>", "</thinking>", "</thought>", "</reasoning>", "</seed:think>", "◁/think▷", "[/THINK]",
-    "<|end_of_thought|>", "<|channel|>final<|message|>",
+    "<|end_of_thought|>", "<|begin_of_solution|>", "<|channel|>final<|message|>",
 )  # fmt: skip
 _NAME = r"(?:[A-Za-z](?:_\{?\w+\}?)?|\\[a-z]+)\s*="
 _AND = r"(?:and|or|\\text\{\s*(?:and|or)\s*\})"
-_CONNECTOR = re.compile(rf"\s*(?P<unit>[A-Za-z]{{1,12}})??\s*(?P<sign>[,;&]\s*{_AND}?|{_AND})?\s*(?P<name>{_NAME})?\s*")
+_CONNECTOR = re.compile(
+    rf"\s*(?P<unit>[A-Za-z]{{1,12}}\b)??\s*(?P<sign>[,;&]\s*{_AND}?|{_AND})?\s*(?P<name>{_NAME})?\s*"
+)
 _NAME_BEFORE = re.compile(rf"{_NAME}(?=\s*(?:\$+|\\\(|\\\[)?\s*$)")
 _UNIT_AFTER = re.compile(r"\$?\s*([A-Za-z]{1,12})\b")
 _MATH_SIGNS = re.compile(r"\$+|\\[()\[\]]|\\q?quad(?![A-Za-z])|\\[,;! ]")
@@ -121,14 +123,18 @@ def _box_before(text: str, end: int) -> _Box | None:
 
 def _joined(text: str, start: int, last: str, end: int) -> str:
     """Join the last box with those before it that list an answer, or give it in two units: ``3 hours, 20 minutes``."""
-    found, first = [last], start
+    after = _UNIT_AFTER.match(text, end)
+    found, first, unit = [last], start, after[1] if after else ""
     for _ in range(MAX_BOXES):
         box = _box_before(text, first)
         link = _CONNECTOR.fullmatch(" ".join(_MATH_SIGNS.sub(" ", text[box.end : first]).split())) if box else None
-        if box is None or link is None or not (link["sign"] or link["unit"]) or not _measures(link["unit"]):
+        if box is None or link is None or not (link["sign"] or link["unit"]):
             break
-        if link["unit"] and len(found) == 1 and (after := _UNIT_AFTER.match(text, end)) is not None:
-            found[0] = f"{last} {after[1]}"
+        if link["unit"]:
+            if link["name"] or not _is_rest(found[-1], unit, link["unit"]):
+                break
+            found[-1] = f"{found[-1]} {unit}" if len(found) == 1 else found[-1]
+            unit = link["unit"]
         found[-1] = (link["name"] or "") + found[-1]
         found.append(f"{box.content} {link['unit']}" if link["unit"] else box.content)
         first = box.start
@@ -138,9 +144,12 @@ def _joined(text: str, start: int, last: str, end: int) -> str:
     return (named[0] if named else "") + ", ".join(reversed(found))
 
 
-def _measures(word: str | None) -> bool:
-    unit = read_unit(f" {word}") if word else None
-    return word is None or (unit is not None and unit.measure is not None)
+def _is_rest(number: str, unit: str, larger: str) -> bool:
+    """Whether a number of one unit may come after a larger unit: 2 hours and 20 minutes, not the 120 that they are."""
+    units = [read_unit(f" {word}") if word else None for word in (larger, unit)]
+    size = ratio(units[0], units[1]) if units[0] and units[1] else None
+    digits = number.partition(" ")[0]
+    return size is not None and size > 1 and not (digits.isdecimal() and int(digits) >= size)
 
 
 def after_hashes(text: str) -> str | None:

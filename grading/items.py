@@ -24,8 +24,10 @@ def same_items(gold: Items, answer: Items, compare: Compare) -> Outcome | None:
     kinds = {gold.kind, answer.kind}
     if kinds == {"matrix", "tuple"} and any(isinstance(part, Items) for part in left + right):  # [[1,2],[3,4]]
         return "undetermined"
-    if {gold.bracket, answer.bracket} <= {"\\{", "{"} and set(left) == set(right):
-        return "correct"
+    if {gold.bracket, answer.bracket} <= {"\\{", "{"}:  # a set has each element once
+        left, right = list(dict.fromkeys(left)), list(dict.fromkeys(right))
+        if set(left) == set(right):
+            return "correct"
     if len(left) != len(right) or (gold.rows != answer.rows and "matrix" in kinds and len(kinds) == 1):
         return "wrong"
     if any(p is not None for p in pairs) and not (pairs[0] is None and _indexed(pairs[1]) and kinds == {"list"}):

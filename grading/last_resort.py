@@ -76,6 +76,8 @@ _GIVEN = re.compile(
     r"(?:\b(?:is|are|was|were|equals)\b|=)\s*[-\u2212$(\[\\\d\u221a\u03c0][^=A-Z]*$|\bof [-\u2212]?\d[\d.,/]*$"
 )
 """What a sentence says that gives a value: ``The minimum is 9`` and not ``The minimum is reached``."""
+_IN_BRACKETS = re.compile(r"\w\s\([^()A-Za-z]*\)$")
+"""``x + 4 (22)``."""
 _ABOUT = re.compile(r"\u2248|[,(]?\s*\b(?:about|approximately|roughly)\b")
 _NAMED_VALUES = re.compile(r"[A-Za-z]\s*=[^=(]*,[^=(]*[A-Za-z]\s*=")
 """``a = 2, b = 3``."""
@@ -169,7 +171,7 @@ def _plain_formula(sentence: str) -> str | None:
     run = next((run for run in reversed([*found]) if any(map(str.isdigit, run))), "")
     run = run.partition("=")[2].strip() if run[:1] in "+^*/" else run  # it began with a word
     unclosed = sum(map(run.count, "([")) != sum(map(run.count, ")]"))
-    if unclosed or _FORMULA.search(_TIMES.sub("*", run)) is None:
+    if unclosed or _IN_BRACKETS.search(run) or _FORMULA.search(_TIMES.sub("*", run)) is None:
         return None
     left, equals, _ = run.partition("=")
     if equals and not _PLAIN.fullmatch(left.strip()) and _ASKS_EQUATION.search(sentence):

@@ -22,7 +22,7 @@ _NUMBER = re.compile(
     rf"(?P<unit>.*)",
     re.ASCII | re.DOTALL,
 )
-_FRACTION = re.compile(r"\\frac\s*(?:\{\s*(\d+)\s*\}|(\d))\s*(?:\{\s*(\d+)\s*\}|(\d))", re.ASCII)
+_FRACTION = re.compile(r"\\frac\s*(?:\{\s*(\d+)\s*\}|(\d))\s*(?:\{\s*(\d+)\s*\}|(\d))(?!\s*[\d.])", re.ASCII)
 _DEBT = re.compile(r"\(\s*(\$\s*\d[\d.,]*)\s*\)", re.ASCII)
 _COMPOUND = re.compile(
     r"(\d[\d.,]*[^\d]*?(?:[A-Za-z}]|'))(?P<apart>\s*(?:,|\band|\\text\{\s*and\s*\}))?(?:\s+|(?<=')\s*)(\d.*)",

@@ -88,7 +88,10 @@ _REWRITES = tuple(
         (r"\\text\{\s*infinity\s*\}|\b[Ii]nfinity\b", r"\\infty "),
         (r"\\triangle\s*(?=[A-Z])", ""),
         (r"\\(?:blacksquare|square|Box|qed)(?![A-Za-z])\s*$", ""),
-        (r"(?<=\d)\s*\\frac\s*\{\s*(k?m|cm|ft|mi|k?g)\s*\}\s*\{\s*(s|h|hr|min|L)\s*\}$", r" \\text{\1}/\\text{\2}"),
+        (
+            r"(?<=\d)\s*\\frac\s*\{\s*([kcm]?m|ft|mi|[km]?g)\s*\}\s*\{\s*(s|h|hr|min|m?L)\s*\}$",
+            r" \\text{\1}/\\text{\2}",
+        ),
         (r"[ \t\n\r]+", " "),
     )
 )
