@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import cached_property
 from hashlib import blake2b
 from itertools import accumulate
 from pathlib import Path
@@ -13,7 +14,7 @@ import pyarrow.parquet as pq
 
 from stepforge.generators.problem_sets import ProblemSet
 from stepforge.pipelines.inputs.text_rows import RawRow, unique_names
-from stepforge.pipelines.storage.footer import chunks
+from stepforge.pipelines.storage.footer import Chunk, chunks
 from stepforge.pipelines.storage.shards import UNREADABLE
 from stepforge.schemas.errors import BadInput, first_line
 
@@ -64,11 +65,15 @@ class Parquet:
                     yield RawRow(position, row)
                 number += batch.num_rows
 
-    def _check_values(self, groups: Sequence[int], names: tuple[str, ...]) -> None:
+    @cached_property
+    def _chunks(self) -> list[list[Chunk]]:
+        """Read once, as a footer of megabytes takes seconds, and a file is read on for every shard."""
         with self.path.open("rb") as file:
-            read = chunks(file)
+            return chunks(file)
+
+    def _check_values(self, groups: Sequence[int], names: tuple[str, ...]) -> None:
         most = max(MAX_VALUES, self.path.stat().st_size)
-        for chunk in (chunk for group in groups for chunk in read[group]):
+        for chunk in (chunk for group in groups for chunk in self._chunks[group]):
             if chunk.values > most and chunk.path.partition(".")[0] in names:
                 raise BadInput(
                     f"{self.path.name}: {chunk.values:,} values of column {chunk.path!r} in one row group, "
