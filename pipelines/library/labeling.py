@@ -157,7 +157,15 @@ def _problem(task: Task) -> Problem:
 
 
 def _apart(steps: tuple[str, ...]) -> tuple[str, ...]:
-    """Return what ``cut`` gave as it is, and steps that nothing separates with blank lines, as a problem set does."""
+    """Return what ``cut`` gave as it is, and steps that nothing separates with blank lines, as a problem set does.
+
+    Raises:
+        BadInput: a step is empty.
+    """
+    if "" in steps:
+        raise BadInput(
+            f"solutions: step {steps.index('')} of {len(steps)} is empty; every step must be a nonempty text"
+        )
     parted = any(a[-1:].isspace() or b[:1].isspace() for a, b in pairwise(steps))
     return steps if parted else spaced(steps)
 

@@ -30,3 +30,9 @@ def test_steps_that_were_cut_stay_the_text(segmenter: str) -> None:
     steps = stepforge.cut(TEXT, segmenter)
     begun = {"".join(steps[:n]) for n in range(len(steps))}
     assert {text.removeprefix("What is twice 7 + 5?\n") for text in asked(steps)} <= begun
+
+
+@pytest.mark.parametrize("steps", [("",), ("7 + 5 = 12.\n", "", "The answer is 12."), ("The answer is 24.", "")])
+def test_an_empty_step_is_bad_input(steps: tuple[str, ...]) -> None:
+    with pytest.raises(stepforge.BadInput, match=rf"step {steps.index('')} of {len(steps)} is empty"):
+        asked(steps)
