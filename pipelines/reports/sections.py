@@ -1,6 +1,7 @@
 """The figures of a report as sections, built once: the terminal, the card and the page show the same ones."""
 
 from collections.abc import Iterator, Mapping, Sequence
+from itertools import groupby
 from typing import NamedTuple
 
 from stepforge.generators.segmenters import uncut_warning
@@ -14,7 +15,7 @@ from stepforge.pipelines.reports.records import (
     LabelerFigures,
     Report,
 )
-from stepforge.pipelines.terminal.tables import shown
+from stepforge.pipelines.terminal.tables import MOST_REASONS, shown
 from stepforge.schemas.labeled import Cost
 from stepforge.schemas.rollout import SUPPLIED
 
@@ -163,15 +164,23 @@ def losses(report: Report) -> Iterator[tuple[str, str, str, int]]:
 def lost(report: Report) -> Section:
     """How many problems and solutions did not become rows, and why; without rows if none were lost."""
     s = report.solutions
-    rows: list[tuple[object, ...]] = [
-        (f"problems, {how} in {stage}", count, report.stages[stage].rows_in, reason)
-        for stage, how, reason, count in losses(report)
-    ]
-    rows += [("solutions without a verdict", count, s.labeled, reason) for reason, count in s.abstained.items()]
+    rows: list[tuple[object, ...]] = []
+    for (stage, how), found in groupby(losses(report), key=lambda loss: loss[:2]):
+        counts = {reason: count for *_, reason, count in found}
+        rows += _by_reason(f"problems, {how} in {stage}", counts, report.stages[stage].rows_in)
+    rows += _by_reason("solutions without a verdict", s.abstained, s.labeled)
     if s.repeated:
         rows.append(("solutions", s.repeated, s.kept, "repeat another one of their problem"))
     kept = f"{s.kept - s.repeated} of {s.labeled} labeled solutions can become rows; each data set uses those it can"
     return Section(("not in the data sets", "count", "of", "why"), rows, (kept,) if rows else ())
+
+
+def _by_reason(what: str, counts: Mapping[str, int], among: int) -> Iterator[tuple[object, ...]]:
+    """Yield a row for each common reason, and one for all others: a filter of one's own may give each row its own."""
+    ranked = sorted(counts.items(), key=lambda item: -item[1])
+    yield from ((what, count, among, reason) for reason, count in ranked[:MOST_REASONS])
+    if rest := sum(count for _, count in ranked[MOST_REASONS:]):
+        yield what, rest, among, "other reasons"
 
 
 def cost(report: Report) -> Section:

@@ -56,6 +56,17 @@ def test_why_solutions_are_no_rows(done: tuple[Report, Path]) -> None:
     assert "19 of 24 labeled solutions can become rows" in text
 
 
+def test_reasons_that_differ_by_row_are_counted_together(done: tuple[Report, Path]) -> None:
+    report, folder = done
+    rejected = {"own: rate 0.9": 4, **{f"own: rate 0.{n}": 1 for n in range(10, 60)}}
+    vet = report.stages["vet"].model_copy(update={"rows_in": 60, "rejected": rejected})
+    text = report_text(report.model_copy(update={"stages": {"vet": vet}}), folder)
+    lines = [" ".join(line.split()) for line in text.splitlines()]
+    assert "problems, rejected in vet 4 60 own: rate 0.9" in lines
+    assert "problems, rejected in vet 45 60 other reasons" in lines
+    assert text.count("own: rate") == 6
+
+
 def test_without_a_truth_the_verdicts_stand_beside_the_answers(done: tuple[Report, Path]) -> None:
     report, folder = done
     counts = {"correct, no wrong step": 9, "correct, wrong step": 1, "wrong, wrong step": 6, "wrong, abstained": 2}
