@@ -14,12 +14,19 @@ def shown(value: object) -> str:
         case None | Share():
             return with_interval(value)
         case float():
-            return f"{value:.3f}" if value <= 1 else f"{value:.1f}" if value < 100 else f"{value:,.0f}"
+            return _number(value)
         case int():
             return f"{value:,}"
         case Mapping():
             return reasons(value) or "0"
     return str(value)
+
+
+def _number(value: float) -> str:
+    size = abs(value)
+    if 0 < size < 0.001:  # seconds of an engine for a step
+        return f"{value:.2g}"
+    return f"{value:.3f}" if size <= 1 else f"{value:.1f}" if size < 100 else f"{value:,.0f}"
 
 
 def with_interval(share: Share | None, form: str = ".3f") -> str:
