@@ -29,7 +29,7 @@ _IS = re.compile(
 )
 _CHOSEN = re.compile(r"\b(?i:option|choice|answer)\s+\(?([A-J])\)?\s+(?i:is)\s+(?:the\s+)?(?i:correct|right)\b")
 _PICKED = re.compile(
-    r"\b(?i:choose|pick|select|go with|thus|hence|therefore|so|(?:statement|claim) is),?\s+"
+    r"\b(?i:choose|pick|select|go with|option:|choice:|thus|hence|therefore|so|(?:statement|claim) is),?\s+"
     r"(?:(?i:option|choice|answer)\s+)?\(?([A-J]|(?i:yes|no|true|false))\)?\.?\s*\Z"
 )
 _ROUNDS = re.compile(
@@ -71,8 +71,9 @@ _CONTINUES = re.compile(
     r"|\s*[,;]\s*(?=[-\u2212(\[{\\$.\d])"
 )
 _EXPLAINS = re.compile(
-    r"[,;:.]?\s+(?:-\s+(?=[A-Za-z]{2,})|[—–]\s+(?=[A-Za-z]+(?:\s|$)))|[,;:]?\s+(?:\()?(?:which|so|since|because|as|where|when"
-    r"|while|if|but|not|and not|or not|thus|giving|meaning|i\.e|e\.g|in total|in all|altogether|using|given)\b"
+    r"[,;:.]?\s+(?:-\s+(?=[A-Za-z]{2,})|[—–]\s+(?=[A-Za-z]+(?:\s|$)))|[,;:]?\s+(?:\()?(?:which|who|so|since|because|as|where"
+    r"|when|while|if|but|not|and not|or not|thus|hence|therefore|giving|meaning|making|i\.e|e\.g|in total|in all"
+    r"|altogether|using|given)\b"
     r"|[,;]\s+(?!(?:and|or)\b)(?=[^\W\d_]{2,}(?:\s|$|[,.]))(?![A-Za-z]+\s*=)|,?\s+(?:and|or)\s+(?=(?:so|we|he|she"
     r"|about|approximately|roughly|it|they|the|this|that|you|I|not|a(?! (?:half|third|quarter)\b))\b)"
 )

@@ -17,6 +17,7 @@ from stepforge.pipelines.engines.settings import (
     VllmEngineSettings,
 )
 from stepforge.pipelines.settings.run_file import RunFile, engines_by_table, problem_sets
+from stepforge.pipelines.terminal.output import say
 from stepforge.schemas.errors import RunFailed, first_line
 
 CHILDREN_DIE = ("RAY_process_group_cleanup_enabled", "true")
@@ -67,8 +68,10 @@ def start_ray(*, hub_token: bool = True) -> None:
             return
         except Exception as error:  # Ray raises plain ones, also for a raylet that came up too late
             stop_ray()
+            failed = f"Ray did not start ({first_line(error)})"
             if not more:
-                raise RunFailed(f"Ray did not start ({first_line(error)}); run the same command again") from error
+                raise RunFailed(f"{failed}; run the same command again") from error
+            say(f"{failed}; starting it again", err=True)
 
 
 def stop_ray() -> None:
