@@ -61,7 +61,7 @@ async def test_hostile_answers_end_and_harm_nobody(tmp_path: Path) -> None:
     mixed = [*attacks[: -len(honest)], *(x for pair in zip(attacks[-len(honest) :], honest, strict=True) for x in pair)]
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     assert len(attacks) >= 40
-    async with PooledGrader(limit_seconds=3.0, quick_seconds=0.25) as grader:
+    async with PooledGrader(limit_seconds=6.0, quick_seconds=0.25) as grader:
         found = dict(zip(mixed, await grader.grade(problem("0"), mixed), strict=True))
     assert "correct" not in [found[attack] for attack in attacks]
     assert [found[answer] for answer in honest] == ["correct" if i % 2 else "wrong" for i in range(12)]
